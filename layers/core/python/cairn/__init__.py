@@ -1,0 +1,1 @@
+"""Cairn: the MLflow backend without a server."""

@@ -1,0 +1,1 @@
+"""Artifacts: paths and the objects behind them. Nothing else speaks to S3."""

@@ -1,0 +1,1 @@
+"""Pure rules of MLflow: entities, limits, life-cycle, metrics. Imports errors and ids alone."""

@@ -1,0 +1,1 @@
+"""The local server: HTTP -> API Gateway event -> the same handlers. Left out of the layer."""

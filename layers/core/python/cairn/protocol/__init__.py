@@ -1,0 +1,1 @@
+"""MLflow's wire: messages, routes, and the JSON of answers."""

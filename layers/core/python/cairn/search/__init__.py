@@ -1,0 +1,1 @@
+"""Searching: what a filter may say and what it means."""

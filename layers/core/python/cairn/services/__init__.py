@@ -1,0 +1,1 @@
+"""One function per use-case: (stores, caller, request) -> answer."""

@@ -1,0 +1,226 @@
+"""What use-cases ask of the outside: stores, artifacts, clock and randomness, as protocols.
+
+``app`` wires the concrete ones; a test may wire its own.
+"""
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import BinaryIO, Protocol
+
+from cairn.domain.clock import Clock
+from cairn.domain.draft import Draft, Touch
+from cairn.domain.entities import Dataset, Experiment, LoggedModel, Metric, Run
+from cairn.ids import RandomBits
+
+
+class ExperimentStore(Protocol):
+    """Experiments, their names and tags. An unknown id raises ResourceDoesNotExist with MLflow's message."""
+
+    def create(
+        self, name: str, location: str | None, tags: Mapping[str, str], now: int
+    ) -> Experiment:
+        """A new experiment; ``location`` None takes the deployment's default for the new id.
+        Raises ResourceAlreadyExists where the name is taken, by a deleted experiment too."""
+
+    def get(self, experiment_id: str) -> Experiment:
+        """With its tags, deleted or not."""
+
+    def find(self, name: str) -> Experiment | None:
+        """By exact name, deleted or not."""
+
+    def rename(self, experiment_id: str, name: str, now: int) -> None: ...
+
+    def delete(self, experiment_id: str, now: int) -> None:
+        """With all its runs, in O(1). ResourceDoesNotExist unless it is active."""
+
+    def restore(self, experiment_id: str, now: int) -> None:
+        """With all its runs, in O(1). ResourceDoesNotExist unless it is deleted."""
+
+    def set_tag(self, experiment_id: str, key: str, value: str) -> None: ...
+
+    def delete_tag(self, experiment_id: str, key: str) -> None: ...
+
+    def list(self, *, with_tags: bool) -> Iterator[Experiment]:
+        """Every experiment, in no order; without tags where those are not asked for."""
+
+    def with_tags(self, experiments: Sequence[Experiment]) -> list[Experiment]:
+        """The same experiments with their tags."""
+
+
+class RunStore(Protocol):
+    """Runs and their facts. An unknown id raises ResourceDoesNotExist with MLflow's message."""
+
+    def create(self, run: Run) -> Run:
+        """A new run in an active experiment; the same run again (an idempotent replay) is returned as it
+        stands. The artifact URI is derived from the experiment's location."""
+
+    def get(self, run_id: str) -> Run: ...
+
+    def get_many(self, run_ids: Sequence[str]) -> dict[str, Run]:
+        """Those that exist."""
+
+    def change(
+        self,
+        run_id: str,
+        touch: Touch,
+        merge: Callable[[Draft], None],
+        points: Sequence[Metric] = (),
+    ) -> Run:
+        """Append the points to the run's metric log, then write what ``merge`` makes of the run's facts, on
+        condition that nobody else wrote meanwhile; merged again where somebody did. Returns the run with
+        at least its info."""
+
+    def scan(self, experiment_id: str, after: tuple[int, str] | None = None) -> Iterator[Run]:
+        """The runs of an experiment in MLflow's default order (start_time DESC, run_id ASC), from behind
+        ``after`` (start_time, run_id)."""
+
+
+class HistoryStore(Protocol):
+    """The points of metrics."""
+
+    def points(self, run_id: str, key: str) -> list[Metric]:
+        """Every point of one key, each once, in MLflow's order of get-history: timestamp, step, value."""
+
+
+class DatasetStore(Protocol):
+    """Datasets of an experiment, identified by (name, digest)."""
+
+    def add(self, experiment_id: str, datasets: Sequence[Dataset]) -> None:
+        """Those that are new; an existing (name, digest) stays as it is."""
+
+    def fill(self, runs: Sequence[Run]) -> list[Run]:
+        """The same runs, with ``DatasetInput.dataset`` filled in."""
+
+    def summaries(self, experiment_ids: Sequence[str]) -> list[dict[str, str]]:
+        """search-datasets: distinct experiment_id, name, digest and, where there is one, context."""
+
+    def use(self, experiment_id: str, uses: Sequence[tuple[str, str, str | None]]) -> None:
+        """Note (name, digest, context) for ``summaries``."""
+
+
+class LoggedModelStore(Protocol):
+    """Logged models. An unknown id raises ResourceDoesNotExist with MLflow's message."""
+
+    def create(self, model: LoggedModel) -> LoggedModel:
+        """A new model in an active experiment; the artifact URI is derived from its location."""
+
+    def get(self, model_id: str) -> LoggedModel:
+        """Deleted or not."""
+
+    def get_many(self, model_ids: Sequence[str]) -> dict[str, LoggedModel]: ...
+
+    def change(
+        self, model_id: str, touch: Touch, merge: Callable[[Draft], None]
+    ) -> LoggedModel: ...
+
+    def log_metrics(self, run_id: str, metrics: Sequence[Metric]) -> None:
+        """Those of the metrics that name a model, each point once."""
+
+    def scan(self, experiment_id: str) -> Iterator[LoggedModel]:
+        """The experiment's models, newest first, ties by id."""
+
+
+@dataclass(frozen=True, slots=True)
+class FileInfo:
+    """``path`` is relative to the listed root; ``file_size`` in bytes, None for a directory."""
+
+    path: str
+    is_dir: bool
+    file_size: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    part_number: int
+    etag: str
+    url: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Signed:
+    """A URL that is good for one request: its headers must be sent as given."""
+
+    url: str
+    headers: Mapping[str, str]
+    file_size: int | None = None
+
+
+class ArtifactStore(Protocol):
+    """Bytes under artifact URIs (``s3://bucket/key`` or ``mlflow-artifacts:/path``) of this deployment.
+
+    Paths are confined to their root by ``artifacts.paths`` before they get here. What is not there raises
+    ResourceDoesNotExist; a URI of another bucket or scheme raises InvalidParameterValue.
+    """
+
+    def list(self, uri: str) -> list[FileInfo]:
+        """One level below ``uri``; nothing for a file or what is missing (MLflow's rule)."""
+
+    def open(self, uri: str) -> tuple[Iterable[bytes], int]:
+        """The bytes in chunks, and how many."""
+
+    def save(self, uri: str, body: BinaryIO, length: int | None) -> None: ...
+
+    def delete(self, uri: str) -> None:
+        """The object, or everything below the folder; what is missing is no error."""
+
+    def begin_upload(self, uri: str, parts: int) -> tuple[str, list[Signed]]:
+        """A multipart upload: its id, and a URL for each part."""
+
+    def complete_upload(self, uri: str, upload_id: str, parts: Sequence[Part]) -> None: ...
+
+    def abort_upload(self, uri: str, upload_id: str) -> None: ...
+
+    def sign_download(self, uri: str, seconds: int) -> Signed: ...
+
+    def sign_upload(self, uri: str, seconds: int) -> Signed: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Stores:
+    """Everything a use-case may need, wired by the composition root."""
+
+    experiments: ExperimentStore
+    runs: RunStore
+    history: HistoryStore
+    datasets: DatasetStore
+    models: LoggedModelStore
+    artifacts: ArtifactStore
+    clock: Clock
+    bits: RandomBits
+
+
+@dataclass(frozen=True, slots=True)
+class RawCall:
+    """A request whose body is bytes, not a message: an artifact's upload or download."""
+
+    params: Mapping[str, str]
+    query: Mapping[str, Sequence[str]]
+    headers: Mapping[str, str]
+    body: BinaryIO
+    length: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Download:
+    """Bytes to answer with, as an attachment of this name."""
+
+    chunks: Iterable[bytes]
+    length: int
+    filename: str
+
+
+@dataclass(frozen=True, slots=True)
+class Redirect:
+    """Send the caller to a presigned URL."""
+
+    url: str
+
+
+@dataclass(frozen=True, slots=True)
+class Text:
+    """A plain-text answer (``/health``, ``/version``)."""
+
+    text: str
+
+
+Result = Mapping[str, object] | Download | Redirect | Text

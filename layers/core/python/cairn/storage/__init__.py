@@ -1,0 +1,1 @@
+"""The table: keys, items, engines. Nothing else speaks to DynamoDB."""
