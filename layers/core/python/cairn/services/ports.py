@@ -14,11 +14,9 @@ from cairn.ids import RandomBits
 
 
 class ExperimentStore(Protocol):
-    """Experiments, their names and tags. An unknown id raises ResourceDoesNotExist with MLflow's message."""
+    """Experiments, their names and tags. An unknown id raises ResourceDoesNotExist, MLflow's message."""
 
-    def create(
-        self, name: str, location: str | None, tags: Mapping[str, str], now: int
-    ) -> Experiment:
+    def create(self, name: str, location: str | None, tags: Mapping[str, str], now: int) -> Experiment:
         """A new experiment; ``location`` None takes the deployment's default for the new id.
         Raises ResourceAlreadyExists where the name is taken, by a deleted experiment too."""
 
@@ -43,7 +41,7 @@ class ExperimentStore(Protocol):
     def list(self, *, with_tags: bool) -> Iterator[Experiment]:
         """Every experiment, in no order; without tags where those are not asked for."""
 
-    def with_tags(self, experiments: Sequence[Experiment]) -> list[Experiment]:
+    def with_tags(self, experiments: Sequence[Experiment]) -> Sequence[Experiment]:
         """The same experiments with their tags."""
 
 
@@ -109,9 +107,7 @@ class LoggedModelStore(Protocol):
 
     def get_many(self, model_ids: Sequence[str]) -> dict[str, LoggedModel]: ...
 
-    def change(
-        self, model_id: str, touch: Touch, merge: Callable[[Draft], None]
-    ) -> LoggedModel: ...
+    def change(self, model_id: str, touch: Touch, merge: Callable[[Draft], None]) -> LoggedModel: ...
 
     def log_metrics(self, run_id: str, metrics: Sequence[Metric]) -> None:
         """Those of the metrics that name a model, each point once."""
@@ -163,7 +159,7 @@ class ArtifactStore(Protocol):
     def delete(self, uri: str) -> None:
         """The object, or everything below the folder; what is missing is no error."""
 
-    def begin_upload(self, uri: str, parts: int) -> tuple[str, list[Signed]]:
+    def begin_upload(self, uri: str, parts: int) -> tuple[str, Sequence[Signed]]:
         """A multipart upload: its id, and a URL for each part."""
 
     def complete_upload(self, uri: str, upload_id: str, parts: Sequence[Part]) -> None: ...
