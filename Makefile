@@ -1,0 +1,57 @@
+# Everything a contributor or an operator does, one target each; `make` alone lists them.
+# Needs Python 3.11 or newer and the package registries; `make deploy` needs AWS credentials besides.
+
+PYTHON ?= python3
+UV_VERSION := 0.13.8
+VENV := .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+
+.DEFAULT_GOAL := help
+.PHONY: help setup demo local test lint types synth bench deploy lock clean
+
+help: ## Show this list
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+setup: $(READY) ## Make .venv with everything that the targets below need
+
+# Done again only when the project's metadata or the lock changed.
+$(READY): pyproject.toml requirements.lock
+	@test -x $(BIN)/python || $(PYTHON) -c 'import sys; sys.exit(0 if sys.version_info >= (3, 11) else "Cairn needs Python 3.11 or newer; set PYTHON=/path/to/python3.11")'
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check uv==$(UV_VERSION)
+	$(BIN)/uv pip sync --quiet --python $(BIN)/python --require-hashes requirements.lock
+	$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps -e .
+	@touch $@
+
+demo: $(READY) ## Start a local Cairn, run the examples against it, keep serving until Ctrl-C (DEMO_EXIT=1: stop at the end)
+	@$(BIN)/python examples/demo.py
+
+local: $(READY) ## Serve Cairn from this machine, data in ./.cairn; options by ARGS="--port 5001"
+	@$(BIN)/cairn local $(ARGS)
+
+test: lint types ## Lint, types, and every test: what CI runs
+	$(BIN)/python -m pytest -n 2 --dist worksteal
+
+lint: $(READY) ## Check rules and format with ruff
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+types: $(READY) ## Check types with mypy, strict
+	$(BIN)/mypy
+
+synth: $(READY) ## Write the CloudFormation templates to cdk.out; needs no AWS account
+	$(BIN)/python infra/app.py
+
+bench: $(READY) ## Compare Cairn with MLflow's own server, write docs/benchmarks.md
+	$(BIN)/python -m bench
+
+deploy: $(READY) ## Deploy the stacks into the AWS account of the current credentials
+	npm ci --silent
+	PATH="$(CURDIR)/$(BIN):$$PATH" npx cdk deploy --all
+
+lock: $(READY) ## Resolve requirements.lock again from pyproject.toml
+	$(BIN)/uv pip compile --quiet --universal --generate-hashes --python-version 3.11 --group dev pyproject.toml -o requirements.lock --no-header
+
+clean: ## Remove what the targets above made, the local server's data excepted
+	rm -rf $(VENV) cdk.out build dist node_modules .cairn-demo .mypy_cache .pytest_cache .ruff_cache .hypothesis
