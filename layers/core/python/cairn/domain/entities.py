@@ -6,12 +6,9 @@ end). Metric values are doubles: infinities are clamped before they get here, Na
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from types import MappingProxyType
 
 ACTIVE = "active"
 DELETED = "deleted"
-
-_EMPTY: Mapping[str, str] = MappingProxyType({})
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +33,7 @@ class Experiment:
     lifecycle_stage: str
     creation_time: int
     last_update_time: int
-    tags: Mapping[str, str] = _EMPTY
+    tags: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +55,7 @@ class DatasetInput:
 
     name: str
     digest: str
-    tags: Mapping[str, str] = _EMPTY
+    tags: Mapping[str, str] = field(default_factory=dict)
     dataset: Dataset | None = None
 
 

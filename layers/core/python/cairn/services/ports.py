@@ -38,7 +38,7 @@ class ExperimentStore(Protocol):
 
     def delete_tag(self, experiment_id: str, key: str) -> None: ...
 
-    def list(self, *, with_tags: bool) -> Iterator[Experiment]:
+    def scan(self, *, with_tags: bool) -> Iterator[Experiment]:
         """Every experiment, in no order; without tags where those are not asked for."""
 
     def with_tags(self, experiments: Sequence[Experiment]) -> Sequence[Experiment]:

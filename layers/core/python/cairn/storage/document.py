@@ -1,0 +1,377 @@
+"""Documents: a head item with named sections of entries, which grow into shards of their own.
+
+A run and a logged model are documents: the head holds what every write must know, and, while all fits 4 KB,
+the sections too. A section that outgrew the head is spread over leaves (``shards``). Here is the one path
+by which documents change: read what the change touches, let a pure function edit it, write what differs on
+condition that nobody else wrote meanwhile, and start over where somebody did. A change too large for one
+round is written in several; editing again finds what is left. What entries mean is not known here.
+"""
+
+import json
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from cairn.errors import TemporarilyUnavailable
+from cairn.storage.codec import FORMAT
+from cairn.storage.expr import Absent, eq
+from cairn.storage.keys import FACTS_HEAD
+from cairn.storage.shards import LEAF_BYTES, Shape, leaf_of, outermost, pack_shape, split, unpack_shape
+from cairn.storage.table import ConditionFailed, Delete, Item, Key, Put, Query, Table, TransactWrite
+
+Entries = dict[str, Any]
+
+_HEAD_BYTES = 3_900  # with its key and attribute names the head stays within one read unit of 4 KB
+_ROUND_BYTES = 1_000_000  # of changed entries in one round: a transaction takes 4 MB, an item 400 KB
+_TOGETHER = 20  # leaves that still go with the head in one transaction, when its info changed as well
+_ATTEMPTS = 200
+
+
+@dataclass(frozen=True, slots=True)
+class Section:
+    """A kind of entries: the attribute of the head that holds them (its shape, once spread, is under the
+    same name with ``s`` behind it), the sort-key prefix of their leaves, and their bytes."""
+
+    attribute: str
+    prefix: str
+    encode: Callable[[Mapping[str, Any]], bytes]
+    decode: Callable[[bytes], Entries]
+
+
+@dataclass(slots=True)
+class Document:
+    """``info`` and, by section attribute, entries: all of them when read whole, else the touched leaves'."""
+
+    info: dict[str, Any]
+    sections: dict[str, Entries]
+
+
+@dataclass(slots=True)
+class _Loaded:
+    """What one attempt works on."""
+
+    head: Item
+    document: Document
+    shapes: dict[str, Shape | None]
+    leaves: dict[Key, Item] = field(default_factory=dict)
+
+
+Edit = Callable[[Document, Mapping[Key, Item]], None]
+"""Changes a document in place; given also the companions that were read beside it."""
+
+
+class Documents:
+    """Documents of one kind, on a table. ``pause(attempt)`` waits between conflicting attempts."""
+
+    def __init__(self, table: Table, sections: Sequence[Section], pause: Callable[[int], None]) -> None:
+        self._table = table
+        self._sections = sections
+        self._pause = pause
+
+    def create(self, pk: str, document: Document) -> bool:
+        """1 PutItem, more only for sections too large for the head. False where it exists already."""
+        head = self._head(pk, 1, document.info)
+        leaves: list[Put] = []
+        contents = {
+            section.attribute: document.sections.get(section.attribute, {}) for section in self._sections
+        }
+        inline = {
+            s.attribute: s.encode(contents[s.attribute]) for s in self._sections if contents[s.attribute]
+        }
+        for section in self._spilling(head, inline):
+            shape = split("", contents[section.attribute], section.encode)
+            leaves += [self._leaf(pk, section, prefix, held, 1) for prefix, held in shape.items()]
+            del inline[section.attribute]
+            head[section.attribute + "s"] = pack_shape(frozenset(shape))
+        try:
+            if leaves:
+                self._table.transact([Put({**head, **inline}, Absent()), *leaves])
+            else:
+                self._table.put(Put({**head, **inline}, Absent()))
+        except ConditionFailed:
+            return False
+        return True
+
+    def read(
+        self, pks: Sequence[str], companions: Sequence[Key] = (), *, consistent: bool = True
+    ) -> tuple[dict[str, Document], dict[Key, Item]]:
+        """Whole documents by partition key, those that exist, and the companion items read beside them.
+
+        1 BatchGetItem per 100 documents, 1 Query for each spread section of each.
+        """
+        found = self._table.batch_get(
+            [*(Key(pk, FACTS_HEAD) for pk in pks), *companions], consistent=consistent
+        )
+        documents = {}
+        for pk in pks:
+            head = found.get(Key(pk, FACTS_HEAD))
+            if head is not None:
+                documents[pk] = Document(
+                    json.loads(head["i"]),
+                    {s.attribute: self._whole(head, s, consistent=consistent) for s in self._sections},
+                )
+        return documents, {key: found[key] for key in companions if key in found}
+
+    def change(
+        self,
+        pk: str,
+        touch: Mapping[str, Iterable[str]],
+        edit: Edit,
+        companions: Sequence[Key] = (),
+        before_write: Callable[[], None] = lambda: None,
+    ) -> Document | None:
+        """The document as written, or None where there is none.
+
+        ``touch`` names, by section, the entries that ``edit`` reads or writes. ``before_write`` runs once,
+        after the first edit passed and before anything is written. Price: 1 BatchGetItem (head and
+        companions), 1 more for spread sections, 1 PutItem for each leaf that differs and the head if that
+        does; a split is 1 TransactWriteItems; a conflict starts over.
+        """
+        prepared = False
+        for attempt in range(_ATTEMPTS):
+            loaded, found = self._load(pk, touch, companions)
+            if loaded is None:
+                return None
+            before = {name: dict(entries) for name, entries in loaded.document.sections.items()}
+            info_before = dict(loaded.document.info)
+            edit(loaded.document, found)
+            if not prepared:
+                before_write()
+                prepared = True
+            try:
+                if self._write(pk, loaded, before, info_before):
+                    return loaded.document
+            except ConditionFailed:
+                self._pause(attempt)
+        raise TemporarilyUnavailable("Too many writers at once changed the same entity. Try again.")
+
+    def _load(
+        self, pk: str, touch: Mapping[str, Iterable[str]], companions: Sequence[Key]
+    ) -> tuple[_Loaded | None, dict[Key, Item]]:
+        head_key = Key(pk, FACTS_HEAD)
+        found = self._table.batch_get([head_key, *companions])
+        head = found.pop(head_key, None)
+        if head is None:
+            return None, found
+        loaded = _Loaded(head, Document(json.loads(head["i"]), {}), {})
+        wanted: dict[Key, Section] = {}
+        for section in self._sections:
+            shape = _shape(head, section)
+            loaded.shapes[section.attribute] = shape
+            if shape is None:
+                loaded.document.sections[section.attribute] = _inline(head, section)
+            else:
+                loaded.document.sections[section.attribute] = {}
+                for name in touch.get(section.attribute, ()):
+                    wanted[Key(pk, section.prefix + leaf_of(shape, name))] = section
+        if wanted:
+            loaded.leaves = self._table.batch_get(list(wanted))
+            if len(loaded.leaves) < len(wanted):  # a leaf was split since the head was read
+                return self._load(pk, touch, companions)
+            for key, leaf in loaded.leaves.items():
+                loaded.document.sections[wanted[key].attribute].update(wanted[key].decode(leaf["b"]))
+        return loaded, found
+
+    def _write(
+        self, pk: str, loaded: _Loaded, before: Mapping[str, Entries], info_before: Mapping[str, Any]
+    ) -> bool:
+        """Write one round of what differs; True when nothing is left."""
+        done, budget = True, _ROUND_BYTES
+        leaf_puts: list[Put] = []
+        splits: list[tuple[Section, str, Entries]] = []
+        head_changed = info_before != loaded.document.info
+        inline: dict[str, Entries] = {}
+        for section in self._sections:
+            name = section.attribute
+            now, shape = loaded.document.sections[name], loaded.shapes[name]
+            accepted, whole, budget = _accept(before[name], now, budget)
+            done = done and whole
+            if shape is None:
+                inline[name] = accepted
+                head_changed = head_changed or accepted != before[name]
+                continue
+            for prefix, held in _by_leaf(shape, before[name], accepted).items():
+                key = Key(pk, section.prefix + prefix)
+                old = loaded.leaves[key]
+                blob = section.encode(held)
+                if blob == old["b"]:
+                    continue
+                if len(held) > 1 and len(blob) > LEAF_BYTES:
+                    splits.append((section, prefix, held))
+                else:
+                    leaf_puts.append(self._leaf(pk, section, prefix, held, old["v"] + 1, old["v"]))
+        self._commit(pk, loaded, leaf_puts, splits, inline if head_changed else None, info_before)
+        return done
+
+    def _commit(
+        self,
+        pk: str,
+        loaded: _Loaded,
+        leaf_puts: Sequence[Put],
+        splits: Sequence[tuple[Section, str, Entries]],
+        inline: Mapping[str, Entries] | None,
+        info_before: Mapping[str, Any],
+    ) -> None:
+        version = loaded.head["v"]
+        shapes = dict(loaded.shapes)
+        together: list[TransactWrite] = []
+        if (
+            leaf_puts
+            and inline is not None
+            and info_before != loaded.document.info
+            and len(leaf_puts) <= _TOGETHER
+        ):
+            together += leaf_puts
+        else:
+            for put in leaf_puts:
+                self._table.put(put)
+        for section, prefix, held in splits:
+            shape = shapes[section.attribute]
+            assert shape is not None
+            children = split(prefix, held, section.encode)
+            shapes[section.attribute] = (shape - {prefix}) | frozenset(children)
+            key = Key(pk, section.prefix + prefix)
+            kept = {
+                s.attribute: _inline(loaded.head, s) for s in self._sections if shapes[s.attribute] is None
+            }
+            writes: list[TransactWrite] = [
+                self._leaf(pk, section, child, entries, loaded.leaves[key]["v"] + 1)
+                for child, entries in children.items()
+            ]
+            writes.append(Delete(key, eq("v", loaded.leaves[key]["v"])))
+            writes.append(self._head_put(pk, version, dict(info_before), kept, shapes))
+            self._table.transact(writes)
+            version += 1
+        if inline is not None:
+            self._put_head(pk, version, loaded.document.info, inline, shapes, together)
+
+    def _put_head(
+        self,
+        pk: str,
+        version: int,
+        info: Mapping[str, Any],
+        inline: Mapping[str, Entries],
+        shapes: dict[str, Shape | None],
+        together: list[TransactWrite],
+    ) -> None:
+        """Write the head, moving a section out of it where it got too large."""
+        blobs = {
+            s.attribute: s.encode(inline[s.attribute]) for s in self._sections if inline.get(s.attribute)
+        }
+        kept = dict(inline)
+        for section in self._spilling(self._head(pk, version, info), blobs):
+            children = split("", kept.pop(section.attribute), section.encode)
+            shapes[section.attribute] = frozenset(children)
+            together += [self._leaf(pk, section, child, held, 1) for child, held in children.items()]
+        put = self._head_put(pk, version, info, kept, shapes)
+        if together:
+            self._table.transact([put, *together])
+        else:
+            self._table.put(put)
+
+    def _head_put(
+        self,
+        pk: str,
+        version: int,
+        info: Mapping[str, Any],
+        inline: Mapping[str, Entries],
+        shapes: Mapping[str, Shape | None],
+    ) -> Put:
+        item = self._head(pk, version + 1, info)
+        for section in self._sections:
+            shape = shapes[section.attribute]
+            if shape is not None:
+                item[section.attribute + "s"] = pack_shape(shape)
+            elif inline.get(section.attribute):
+                item[section.attribute] = section.encode(inline[section.attribute])
+        return Put(item, eq("v", version))
+
+    def _head(self, pk: str, version: int, info: Mapping[str, Any]) -> dict[str, Any]:
+        text = json.dumps(info, separators=(",", ":"), ensure_ascii=False)
+        return {"pk": pk, "sk": FACTS_HEAD, "f": FORMAT, "v": version, "i": text}
+
+    def _leaf(
+        self,
+        pk: str,
+        section: Section,
+        prefix: str,
+        held: Mapping[str, Any],
+        version: int,
+        old: int | None = None,
+    ) -> Put:
+        item = {
+            "pk": pk,
+            "sk": section.prefix + prefix,
+            "f": FORMAT,
+            "v": version,
+            "b": section.encode(held),
+        }
+        return Put(item, Absent() if old is None else eq("v", old))
+
+    def _spilling(self, head: Mapping[str, Any], blobs: Mapping[str, bytes]) -> list[Section]:
+        """The sections that must leave the head, largest first, until the rest fits."""
+        size = len(head["i"].encode()) + len(head["pk"]) + 40
+        inside = sorted(
+            (s for s in self._sections if s.attribute in blobs), key=lambda s: -len(blobs[s.attribute])
+        )
+        spilling = []
+        total = size + sum(len(blob) for blob in blobs.values())
+        for section in inside:
+            if total <= _HEAD_BYTES:
+                break
+            spilling.append(section)
+            total -= len(blobs[section.attribute])
+        return spilling
+
+    def _whole(self, head: Item, section: Section, *, consistent: bool) -> Entries:
+        if _shape(head, section) is None:
+            return _inline(head, section)
+        leaves = {
+            item["sk"][len(section.prefix) :]: item
+            for item in self._leaves(head["pk"], section, consistent)
+        }
+        entries: Entries = {}
+        for prefix in outermost(leaves):
+            entries.update(section.decode(leaves[prefix]["b"]))
+        return entries
+
+    def _leaves(self, pk: str, section: Section, consistent: bool) -> Iterator[Item]:
+        after: str | None = None
+        while True:
+            page = self._table.query(Query(pk, prefix=section.prefix, after=after, consistent=consistent))
+            yield from page.items
+            after = page.after
+            if after is None:
+                return
+
+
+def _shape(head: Item, section: Section) -> Shape | None:
+    packed = head.get(section.attribute + "s")
+    return None if packed is None else unpack_shape(packed)
+
+
+def _inline(head: Item, section: Section) -> Entries:
+    blob = head.get(section.attribute)
+    return {} if blob is None else section.decode(blob)
+
+
+def _accept(before: Entries, now: Entries, budget: int) -> tuple[Entries, bool, int]:
+    """As much of the difference as the budget of bytes allows (at least one entry of it), whether that is
+    all of it, and the budget left. Sizes are of text; numbers count little."""
+    changed = [name for name in now if name not in before or before[name] != now[name]]
+    accepted = {name: before[name] for name in before if name in now}
+    for index, name in enumerate(changed):
+        accepted[name] = now[name]
+        budget -= 4 * (len(name) + (len(now[name]) if isinstance(now[name], str) else 64))
+        if budget < 0 and index + 1 < len(changed):
+            return accepted, False, 0
+    return accepted, True, max(budget, 0)
+
+
+def _by_leaf(shape: Shape, before: Entries, now: Entries) -> dict[str, Entries]:
+    leaves: dict[str, Entries] = {}
+    for name in before:
+        leaves.setdefault(leaf_of(shape, name), {})
+    for name, value in now.items():
+        leaves.setdefault(leaf_of(shape, name), {})[name] = value
+    return leaves

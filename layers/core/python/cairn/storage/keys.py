@@ -1,0 +1,116 @@
+"""Every key of the table, in one place.
+
+    item                       pk             sk
+    experiment counter         W              C
+    experiment list entry      W#L            E#<experiment>
+    name guard                 W#N            N#<sha256 of the name>
+    experiment head            E#<experiment> #
+    experiment tag             E#<experiment> #G#<key>
+    default order of runs      E#<experiment> T#<max - start>#<run>
+    dataset                    E#<experiment> S#<sha256 of name, digest>
+    use of a dataset           E#<experiment> U#<sha256 of name, digest, context>
+    logged model, newest first E#<experiment> M#<max - created>#<model>
+    run head                   R#<run>        F
+    run facts, sharded         R#<run>        F#<prefix>
+    latest metrics, sharded    R#<run>        M#<prefix>
+    metric log                 R#<run>        L#<time>#<content hash>
+    logged model head, facts   M#<model>      as those of a run
+
+Experiments are 16 hex digits, runs 32, so that a run's id begins with its experiment's. Numbers in keys are
+fixed-width hex of an order-preserving unsigned integer.
+"""
+
+import hashlib
+
+from cairn.storage.table import Key
+
+MAX_INT64 = 2**63 - 1
+MIN_INT64 = -(2**63)
+
+COUNTER = Key("W", "C")
+EXPERIMENT_LIST = "W#L"
+NAME_GUARDS = "W#N"
+HEAD = "#"
+TAG_PREFIX = "#G#"
+ORDER_PREFIX = "T#"
+DATASET_PREFIX = "S#"
+USE_PREFIX = "U#"
+MODEL_PREFIX = "M#"
+FACTS_HEAD = "F"
+FACTS_PREFIX = "F#"
+LATEST_PREFIX = "M#"
+LOG_PREFIX = "L#"
+
+
+def digest(*parts: str) -> str:
+    """64 hex digits that stand for the parts."""
+    joined = b"".join(len(raw).to_bytes(4, "big") + raw for raw in (part.encode() for part in parts))
+    return hashlib.sha256(joined).hexdigest()
+
+
+def ascending(number: int) -> str:
+    """16 hex digits that order as the int64 does."""
+    return f"{number - MIN_INT64:016x}"
+
+
+def descending(number: int) -> str:
+    """16 hex digits that order against the int64."""
+    return f"{MAX_INT64 - number:016x}"
+
+
+def from_descending(text: str) -> int:
+    return MAX_INT64 - int(text, 16)
+
+
+def experiment_list_entry(experiment: str) -> Key:
+    return Key(EXPERIMENT_LIST, f"E#{experiment}")
+
+
+def name_guard(name: str) -> Key:
+    return Key(NAME_GUARDS, f"N#{digest(name)}")
+
+
+def experiment_partition(experiment: str) -> str:
+    return f"E#{experiment}"
+
+
+def experiment_head(experiment: str) -> Key:
+    return Key(experiment_partition(experiment), HEAD)
+
+
+def experiment_tag(experiment: str, key: str) -> Key:
+    return Key(experiment_partition(experiment), TAG_PREFIX + key)
+
+
+def run_order(experiment: str, start_time: int, run_id: str) -> Key:
+    """Ascending keys give start_time DESC, run_id ASC: MLflow's default order."""
+    return Key(experiment_partition(experiment), f"{ORDER_PREFIX}{descending(start_time)}#{run_id}")
+
+
+def model_order(experiment: str, created: int, model_id: str) -> Key:
+    """Ascending keys give creation DESC, model_id ASC."""
+    return Key(experiment_partition(experiment), f"{MODEL_PREFIX}{descending(created)}#{model_id}")
+
+
+def dataset(experiment: str, name: str, dataset_digest: str) -> Key:
+    return Key(experiment_partition(experiment), DATASET_PREFIX + digest(name, dataset_digest))
+
+
+def dataset_use(experiment: str, name: str, dataset_digest: str, context: str | None) -> Key:
+    parts = (name, dataset_digest) if context is None else (name, dataset_digest, context)
+    return Key(experiment_partition(experiment), USE_PREFIX + digest(*parts))
+
+
+def run_partition(run_id: str) -> str:
+    return f"R#{run_id}"
+
+
+def model_partition(model_id: str) -> str:
+    return f"M#{model_id}"
+
+
+def metric_log(run_id: str, time: int, content: bytes) -> Key:
+    """The same points give the same key: appending them again changes nothing."""
+    return Key(
+        run_partition(run_id), f"{LOG_PREFIX}{ascending(time)}#{hashlib.sha256(content).hexdigest()[:16]}"
+    )

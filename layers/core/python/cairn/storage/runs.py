@@ -1,0 +1,273 @@
+"""Runs: a document per run, an entry in its experiment's default order, and the log of its metrics.
+
+What a change means is a pure function of ``domain``; here is how it is stored. The metric log's item is
+appended before the latest values that follow from it: there is no latest value without its point.
+"""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any
+
+from cairn.domain.draft import Draft, Touch
+from cairn.domain.entities import ACTIVE, DatasetInput, Metric, ModelOutput, Run, RunInfo
+from cairn.domain.lifecycle import Stage, effective, require_active_experiment
+from cairn.domain.locations import run_artifacts
+from cairn.domain.metrics import merge_latest
+from cairn.errors import CairnError, InvalidParameterValue, ResourceDoesNotExist
+from cairn.ids import experiment_hex, experiment_of_run
+from cairn.storage import keys
+from cairn.storage.codec import (
+    FORMAT,
+    decode_json,
+    decode_latest,
+    encode_json,
+    encode_latest,
+    encode_points,
+)
+from cairn.storage.document import Document, Documents, Section
+from cairn.storage.experiments import experiment_missing
+from cairn.storage.table import Item, Key, Put, Query, Table
+
+FACTS, LATEST = "b", "m"
+
+_SECTIONS = (
+    Section(FACTS, keys.FACTS_PREFIX, encode_json, decode_json),
+    Section(LATEST, keys.LATEST_PREFIX, encode_latest, decode_latest),
+)
+_PARAM, _TAG, _DATASET, _MODEL_INPUT, _MODEL_OUTPUT = "p", "t", "d", "i", "o"
+_MAX_CREATE_BYTES = 3_000_000  # one transaction takes 4 MB
+_FIRST_PAGE, _LARGEST_PAGE = 100, 1_000  # default-order entries per query of a scan
+
+
+class Runs:
+    """The runs of every experiment (``services.ports.RunStore``). ``pause(attempt)`` waits between attempts
+    of writers that conflict."""
+
+    def __init__(self, table: Table, pause: Callable[[int], None]) -> None:
+        self._table = table
+        self._documents = Documents(table, _SECTIONS, pause)
+
+    def create(self, run: Run) -> Run:
+        """1 GetItem, 2 PutItem: the order entry first, a hint that readers drop until the run is there.
+
+        Raises ResourceDoesNotExist or InvalidParameterValue for a missing or deleted experiment, and
+        InvalidParameterValue past 3 MB of tags (one transaction).
+        """
+        experiment = experiment_hex(run.info.experiment_id)
+        head = None if experiment is None else self._table.get(keys.experiment_head(experiment))
+        if experiment is None or head is None:
+            raise experiment_missing(run.info.experiment_id)
+        require_active_experiment(run.info.experiment_id, head["st"])
+        document = _document(run, head)
+        if sum(len(key) + len(value) for key, value in run.tags.items()) * 4 > _MAX_CREATE_BYTES:
+            raise InvalidParameterValue(
+                "The tags of a new run exceed 3 MB. Create the run, then log the rest."
+            )
+        order = keys.run_order(experiment, run.info.start_time, run.info.run_id)
+        self._table.put(Put({"pk": order.pk, "sk": order.sk, "f": FORMAT}))
+        if not self._documents.create(keys.run_partition(run.info.run_id), document):
+            return self.get(run.info.run_id)
+        return _run(run.info.run_id, document, head)
+
+    def get(self, run_id: str) -> Run:
+        """1 BatchGetItem of the run's and its experiment's head; 1 Query for each section in shards."""
+        found = self.get_many([run_id])
+        if run_id not in found:
+            raise run_missing(run_id)
+        return found[run_id]
+
+    def get_many(self, run_ids: Sequence[str]) -> dict[str, Run]:
+        """1 BatchGetItem per 100 runs, and as in ``get``. What is no id of Cairn's is left out."""
+        heads = {run_id: _experiment_key(run_id) for run_id in run_ids}
+        partitions = {
+            run_id: keys.run_partition(run_id) for run_id, head in heads.items() if head is not None
+        }
+        documents, experiments = self._documents.read(
+            list(partitions.values()), list({head for head in heads.values() if head is not None})
+        )
+        runs = {}
+        for run_id, partition in partitions.items():
+            head = heads[run_id]
+            if head in experiments and partition in documents:
+                runs[run_id] = _run(run_id, documents[partition], experiments[head])
+        return runs
+
+    def change(
+        self,
+        run_id: str,
+        touch: Touch,
+        merge: Callable[[Draft], None],
+        points: Sequence[Metric] = (),
+    ) -> Run:
+        """1 BatchGetItem, 1 PutItem of the log where there are points, 1 PutItem of what changed (more for
+        sections in shards, and on conflict). Writes nothing if ``merge`` raises."""
+        head_key = _experiment_key(run_id)
+        if head_key is None:
+            raise run_missing(run_id)
+        partition = keys.run_partition(run_id)
+        logged = False
+        heads: dict[Key, Item] = {}
+
+        def edit(document: Document, companions: Mapping[Key, Item]) -> None:
+            if head_key not in companions:
+                raise run_missing(run_id)
+            heads.update(companions)
+            draft = _draft(document, companions[head_key])
+            merge(draft)
+            merge_latest(draft.metrics, points)
+            _store(draft, document, companions[head_key])
+
+        def only_metrics(document: Document, _: Mapping[Key, Item]) -> None:
+            merge_latest(document.sections[LATEST], points)
+
+        def append() -> None:
+            nonlocal logged
+            if points:
+                self._table.put(_log_item(run_id, points))
+                logged = True
+
+        names = _names(touch)
+        names[LATEST] = names[LATEST] | {point.key for point in points}
+        try:
+            document = self._documents.change(partition, names, edit, [head_key], append)
+        except CairnError:
+            # A concurrent writer made the rest of the batch impossible after its points were logged.
+            if logged:
+                self._documents.change(partition, names, only_metrics)
+            raise
+        if document is None:
+            raise run_missing(run_id)
+        return _run(run_id, document, heads[head_key])
+
+    def scan(self, experiment_id: str, after: tuple[int, str] | None = None) -> Iterator[Run]:
+        """1 Query per 100 to 1,000 order entries, 1 BatchGetItem per 100 runs."""
+        experiment = experiment_hex(experiment_id)
+        if experiment is None:
+            return
+        position = None if after is None else keys.run_order(experiment, *after).sk
+        limit = _FIRST_PAGE
+        partition = keys.experiment_partition(experiment)
+        while True:
+            page = self._table.query(
+                Query(partition, prefix=keys.ORDER_PREFIX, limit=limit, after=position)
+            )
+            run_ids = [item["sk"].rpartition("#")[2] for item in page.items]
+            for start in range(0, len(run_ids), _FIRST_PAGE):
+                chunk = run_ids[start : start + _FIRST_PAGE]
+                runs = self.get_many(chunk)
+                yield from (runs[run_id] for run_id in chunk if run_id in runs)
+            if page.after is None:
+                return
+            position, limit = page.after, min(limit * 2, _LARGEST_PAGE)
+
+
+def run_missing(run_id: str) -> ResourceDoesNotExist:
+    """MLflow's answer for an unknown run."""
+    return ResourceDoesNotExist(f"Run with id={run_id} not found")
+
+
+def _experiment_key(run_id: str) -> Key | None:
+    experiment_id = experiment_of_run(run_id)
+    experiment = None if experiment_id is None else experiment_hex(experiment_id)
+    return None if experiment is None else keys.experiment_head(experiment)
+
+
+def _log_item(run_id: str, points: Sequence[Metric]) -> Put:
+    blob = encode_points(points)
+    key = keys.metric_log(run_id, max(point.timestamp for point in points), blob)
+    return Put({"pk": key.pk, "sk": key.sk, "f": FORMAT, "b": blob})
+
+
+def _names(touch: Touch) -> dict[str, set[str]]:
+    facts = {_PARAM + key for key in touch.params}
+    facts |= {_TAG + key for key in touch.tags}
+    facts |= {_dataset_name(*dataset) for dataset in touch.datasets}
+    facts |= {_MODEL_INPUT + model for model in touch.model_inputs}
+    facts |= {_MODEL_OUTPUT + model for model in touch.model_outputs}
+    return {FACTS: facts, LATEST: set(touch.metrics)}
+
+
+def _dataset_name(name: str, digest: str) -> str:
+    return f"{_DATASET}{len(name)}:{name}{digest}"
+
+
+def _dataset_parts(entry: str) -> tuple[str, str]:
+    length, _, rest = entry[1:].partition(":")
+    return rest[: int(length)], rest[int(length) :]
+
+
+def _stage(info: Mapping[str, Any], experiment: Item) -> str:
+    return effective(Stage(info["stage"], info["epoch"]), Stage(experiment["st"], experiment["ep"]))
+
+
+def _draft(document: Document, experiment: Item) -> Draft:
+    draft = Draft({**document.info, "lifecycle_stage": _stage(document.info, experiment)})
+    draft.metrics = document.sections[LATEST]
+    for entry, value in document.sections[FACTS].items():
+        kind, name = entry[0], entry[1:]
+        if kind == _PARAM:
+            draft.params[name] = value
+        elif kind == _TAG:
+            draft.tags[name] = value
+        elif kind == _DATASET:
+            draft.datasets[_dataset_parts(entry)] = value
+        elif kind == _MODEL_INPUT:
+            draft.model_inputs[name] = value
+        else:
+            draft.model_outputs[name] = value
+    return draft
+
+
+def _facts(draft: Draft) -> dict[str, Any]:
+    return {
+        **{_PARAM + key: value for key, value in draft.params.items()},
+        **{_TAG + key: value for key, value in draft.tags.items()},
+        **{_dataset_name(*dataset): tags for dataset, tags in draft.datasets.items()},
+        **{_MODEL_INPUT + model: value for model, value in draft.model_inputs.items()},
+        **{_MODEL_OUTPUT + model: step for model, step in draft.model_outputs.items()},
+    }
+
+
+def _store(draft: Draft, document: Document, experiment: Item) -> None:
+    info = dict(draft.info)
+    stage = info.pop("lifecycle_stage")
+    if stage != _stage(document.info, experiment):
+        info |= {"stage": stage, "epoch": experiment["ep"]}
+    document.info = info
+    document.sections = {FACTS: _facts(draft), LATEST: draft.metrics}
+
+
+def _document(run: Run, experiment: Item) -> Document:
+    info = {
+        "name": run.info.run_name,
+        "user": run.info.user_id,
+        "status": run.info.status,
+        "start": run.info.start_time,
+        "end": run.info.end_time,
+        "stage": ACTIVE,
+        "epoch": experiment["ep"],
+    }
+    return Document(info, {FACTS: {_TAG + key: value for key, value in run.tags.items()}, LATEST: {}})
+
+
+def _run(run_id: str, document: Document, experiment: Item) -> Run:
+    draft = _draft(document, experiment)
+    info = draft.info
+    return Run(
+        RunInfo(
+            run_id=run_id,
+            experiment_id=str(int(run_id[:16], 16)),
+            run_name=info["name"],
+            user_id=info["user"],
+            status=info["status"],
+            start_time=info["start"],
+            end_time=info["end"],
+            lifecycle_stage=info["lifecycle_stage"],
+            artifact_uri=run_artifacts(experiment["loc"], run_id),
+        ),
+        metrics=draft.metrics,
+        params=draft.params,
+        tags=draft.tags,
+        dataset_inputs=tuple(DatasetInput(*dataset, tags) for dataset, tags in draft.datasets.items()),
+        model_inputs=tuple(draft.model_inputs),
+        model_outputs=tuple(ModelOutput(model, step) for model, step in draft.model_outputs.items()),
+    )
