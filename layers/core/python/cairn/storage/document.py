@@ -40,7 +40,7 @@ class Section:
 
 @dataclass(slots=True)
 class Document:
-    """``info`` and, by section attribute, entries: all of them when read whole, else the touched leaves'."""
+    """``info``, and by section attribute the entries: all when read whole, else those of touched leaves."""
 
     info: dict[str, Any]
     sections: dict[str, Entries]

@@ -14,26 +14,20 @@ from cairn.domain.locations import run_artifacts
 from cairn.domain.metrics import merge_latest
 from cairn.errors import CairnError, InvalidParameterValue, ResourceDoesNotExist
 from cairn.ids import experiment_hex, experiment_of_run
-from cairn.storage import keys
+from cairn.storage import facts, keys
 from cairn.storage.codec import (
     FORMAT,
-    decode_json,
     decode_latest,
-    encode_json,
     encode_latest,
     encode_points,
 )
 from cairn.storage.document import Document, Documents, Section
 from cairn.storage.experiments import experiment_missing
+from cairn.storage.facts import FACTS
 from cairn.storage.table import Item, Key, Put, Query, Table
 
-FACTS, LATEST = "b", "m"
+LATEST = Section("m", keys.LATEST_PREFIX, encode_latest, decode_latest)
 
-_SECTIONS = (
-    Section(FACTS, keys.FACTS_PREFIX, encode_json, decode_json),
-    Section(LATEST, keys.LATEST_PREFIX, encode_latest, decode_latest),
-)
-_PARAM, _TAG, _DATASET, _MODEL_INPUT, _MODEL_OUTPUT = "p", "t", "d", "i", "o"
 _MAX_CREATE_BYTES = 3_000_000  # one transaction takes 4 MB
 _FIRST_PAGE, _LARGEST_PAGE = 100, 1_000  # default-order entries per query of a scan
 
@@ -44,7 +38,7 @@ class Runs:
 
     def __init__(self, table: Table, pause: Callable[[int], None]) -> None:
         self._table = table
-        self._documents = Documents(table, _SECTIONS, pause)
+        self._documents = Documents(table, (FACTS, LATEST), pause)
 
     def create(self, run: Run) -> Run:
         """1 GetItem, 2 PutItem: the order entry first, a hint that readers drop until the run is there.
@@ -117,7 +111,7 @@ class Runs:
             _store(draft, document, companions[head_key])
 
         def only_metrics(document: Document, _: Mapping[Key, Item]) -> None:
-            merge_latest(document.sections[LATEST], points)
+            merge_latest(document.sections[LATEST.attribute], points)
 
         def append() -> None:
             nonlocal logged
@@ -125,8 +119,10 @@ class Runs:
                 self._table.put(_log_item(run_id, points))
                 logged = True
 
-        names = _names(touch)
-        names[LATEST] = names[LATEST] | {point.key for point in points}
+        names = {
+            FACTS.attribute: facts.names(touch),
+            LATEST.attribute: touch.metrics | {point.key for point in points},
+        }
         try:
             document = self._documents.change(partition, names, edit, [head_key], append)
         except CairnError:
@@ -177,54 +173,14 @@ def _log_item(run_id: str, points: Sequence[Metric]) -> Put:
     return Put({"pk": key.pk, "sk": key.sk, "f": FORMAT, "b": blob})
 
 
-def _names(touch: Touch) -> dict[str, set[str]]:
-    facts = {_PARAM + key for key in touch.params}
-    facts |= {_TAG + key for key in touch.tags}
-    facts |= {_dataset_name(*dataset) for dataset in touch.datasets}
-    facts |= {_MODEL_INPUT + model for model in touch.model_inputs}
-    facts |= {_MODEL_OUTPUT + model for model in touch.model_outputs}
-    return {FACTS: facts, LATEST: set(touch.metrics)}
-
-
-def _dataset_name(name: str, digest: str) -> str:
-    return f"{_DATASET}{len(name)}:{name}{digest}"
-
-
-def _dataset_parts(entry: str) -> tuple[str, str]:
-    length, _, rest = entry[1:].partition(":")
-    return rest[: int(length)], rest[int(length) :]
-
-
 def _stage(info: Mapping[str, Any], experiment: Item) -> str:
     return effective(Stage(info["stage"], info["epoch"]), Stage(experiment["st"], experiment["ep"]))
 
 
 def _draft(document: Document, experiment: Item) -> Draft:
     draft = Draft({**document.info, "lifecycle_stage": _stage(document.info, experiment)})
-    draft.metrics = document.sections[LATEST]
-    for entry, value in document.sections[FACTS].items():
-        kind, name = entry[0], entry[1:]
-        if kind == _PARAM:
-            draft.params[name] = value
-        elif kind == _TAG:
-            draft.tags[name] = value
-        elif kind == _DATASET:
-            draft.datasets[_dataset_parts(entry)] = value
-        elif kind == _MODEL_INPUT:
-            draft.model_inputs[name] = value
-        else:
-            draft.model_outputs[name] = value
-    return draft
-
-
-def _facts(draft: Draft) -> dict[str, Any]:
-    return {
-        **{_PARAM + key: value for key, value in draft.params.items()},
-        **{_TAG + key: value for key, value in draft.tags.items()},
-        **{_dataset_name(*dataset): tags for dataset, tags in draft.datasets.items()},
-        **{_MODEL_INPUT + model: value for model, value in draft.model_inputs.items()},
-        **{_MODEL_OUTPUT + model: step for model, step in draft.model_outputs.items()},
-    }
+    draft.metrics = document.sections.get(LATEST.attribute, {})
+    return facts.read_into(draft, document.sections[FACTS.attribute])
 
 
 def _store(draft: Draft, document: Document, experiment: Item) -> None:
@@ -233,7 +189,7 @@ def _store(draft: Draft, document: Document, experiment: Item) -> None:
     if stage != _stage(document.info, experiment):
         info |= {"stage": stage, "epoch": experiment["ep"]}
     document.info = info
-    document.sections = {FACTS: _facts(draft), LATEST: draft.metrics}
+    document.sections = {FACTS.attribute: facts.entries_of(draft), LATEST.attribute: draft.metrics}
 
 
 def _document(run: Run, experiment: Item) -> Document:
@@ -246,7 +202,7 @@ def _document(run: Run, experiment: Item) -> Document:
         "stage": ACTIVE,
         "epoch": experiment["ep"],
     }
-    return Document(info, {FACTS: {_TAG + key: value for key, value in run.tags.items()}, LATEST: {}})
+    return Document(info, {FACTS.attribute: {facts.TAG + key: value for key, value in run.tags.items()}})
 
 
 def _run(run_id: str, document: Document, experiment: Item) -> Run:
