@@ -54,4 +54,4 @@ lock: $(READY) ## Resolve requirements.lock again from pyproject.toml
 	$(BIN)/uv pip compile --quiet --universal --generate-hashes --python-version 3.11 --group dev pyproject.toml -o requirements.lock --no-header
 
 clean: ## Remove what the targets above made, the local server's data excepted
-	rm -rf $(VENV) cdk.out build dist node_modules .cairn-demo .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) cdk.out build dist node_modules .mypy_cache .pytest_cache .ruff_cache .hypothesis
