@@ -82,7 +82,7 @@ def updated(key: Key, item: Item | None, actions: Sequence[Action]) -> dict[str,
     None where there was none and nothing but removals: DynamoDB makes no item of these. Raises
     MalformedRequest where Add meets an attribute that is no number.
     """
-    if item is None and actions and all(isinstance(action, Remove) for action in actions):
+    if item is None and all(isinstance(action, Remove) for action in actions):
         return None
     after: dict[str, Any] = {"pk": key.pk, "sk": key.sk} if item is None else dict(item)
     for action in actions:

@@ -8,10 +8,10 @@ item sizes and formats" of the DynamoDB Developer Guide. Rendered expressions ar
 """
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from typing import Any
+from typing import Any, assert_never
 
 from cairn.errors import InternalError, InvalidParameterValue
-from cairn.storage.expr import Action, And, Compare, Condition, Not, Or
+from cairn.storage.expr import Absent, Action, And, Compare, Condition, Exists, Not, Or, SetIfAbsent
 from cairn.storage.table import Delete, Item, Key, Put, Query, TransactWrite, Update
 
 MAX_ITEM = 400 * 1024
@@ -44,9 +44,11 @@ class MalformedRequest(InternalError):
 def item_size(item: Item) -> int:
     """Bytes of an item as DynamoDB counts them: UTF-8 names and values, a number a byte per two digits.
 
-    Raises ItemRefused for strings that are no Unicode (lone surrogates), for numbers of more than 38 digits
-    and for nesting past 32 levels; MalformedRequest for types that an item does not hold.
+    Raises ItemRefused for strings that are no Unicode (lone surrogates), for empty names, numbers of
+    more than 38 digits and for nesting past 32 levels; MalformedRequest for types that an item does not hold.
     """
+    if "" in item:
+        raise ItemRefused("An item has an attribute with an empty name.")
     total = 0
     try:
         for name, value in item.items():
@@ -78,6 +80,8 @@ def _value_size(value: Any, depth: int) -> int:
             return 3 + sum(1 + _value_size(element, depth + 1) for element in value)
         case dict():
             _check_depth(depth)
+            if "" in value:
+                raise ItemRefused("A map has an empty name.")
             names = sum(1 + len(name.encode()) for name in value)
             return 3 + names + sum(_value_size(element, depth + 1) for element in value.values())
     raise MalformedRequest(f"an item holds no {type(value).__name__}")
@@ -143,16 +147,20 @@ def check_query(query: Query) -> None:
 
 
 def check_actions(actions: Sequence[Action]) -> None:
-    """No attribute twice, none of the key: DynamoDB's "document paths overlap" and "part of the key"."""
+    """At least one; no attribute twice, none of the key ("document paths overlap", "part of the key")."""
+    if not actions:
+        raise MalformedRequest("an update changes nothing")
     names = {action.name for action in actions}
     if len(names) != len(actions):
         raise MalformedRequest("an update names an attribute twice")
     if names & _KEYS:
         raise MalformedRequest("an update changes a key attribute")
+    if sum(isinstance(action, SetIfAbsent) for action in actions) > MAX_OPERATORS:
+        raise MalformedRequest(f"an update has more than {MAX_OPERATORS} functions")
 
 
 def check_condition(condition: Condition) -> None:
-    """At most 300 operators; ``<`` and its kin compare strings, numbers and bytes only."""
+    """At most 300 operators and functions; ``<`` and its kin compare strings, numbers and bytes only."""
     if count_operators(condition) > MAX_OPERATORS:
         raise MalformedRequest(f"a condition has more than {MAX_OPERATORS} operators")
 
@@ -172,7 +180,9 @@ def count_operators(condition: Condition) -> int:
                 raise MalformedRequest(f"{op} does not compare a {type(value).__name__}")
             # ``<>`` is rendered with attribute_exists and AND beside it: see render.
             return 3 if op == "<>" else 1
-    return 1
+        case Exists() | Absent():
+            return 1
+    assert_never(condition)
 
 
 def check_write(write: TransactWrite) -> int:
@@ -201,8 +211,6 @@ def check_transaction(writes: Sequence[TransactWrite], token: str | None) -> Non
         raise MalformedRequest(f"a transaction of {len(writes)} writes")
     if token is not None and not 1 <= len(token) <= MAX_TOKEN:
         raise MalformedRequest(f"a transaction's token has 1 to {MAX_TOKEN} characters")
-    if any(isinstance(write, Update) and not write.actions for write in writes):
-        raise MalformedRequest("a transaction's update changes nothing")
     check_distinct([write.key for write in writes])
     if sum(check_write(write) for write in writes) > MAX_TRANSACT_BYTES:
         raise ItemRefused(f"A transaction of more than {MAX_TRANSACT_BYTES} bytes.")

@@ -81,7 +81,7 @@ class SqliteTable(EngineTable):
 
 
 class SqliteEngine:
-    """Single requests on a SQLite file; ``engine.Engine`` says what each does, ``EngineTable`` its price."""
+    """Single requests on a file: ``engine.Engine`` says what each does, ``EngineTable`` its price."""
 
     ambiguous = False
 

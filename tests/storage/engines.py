@@ -1,0 +1,62 @@
+"""Tables for tests: SQLite on a file, DynamoDB under moto, each with a meter whose costs are exact."""
+
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import wraps
+from pathlib import Path
+from typing import Any
+from unittest.mock import patch
+
+import boto3
+from moto import mock_aws
+from moto.core.botocore_stubber import BotocoreStubber
+
+from cairn.storage.dynamodb import DynamoDBTable, client_config, create_table
+from cairn.storage.engine import EngineTable
+from cairn.storage.meter import Meter
+from cairn.storage.retry import Retry
+from cairn.storage.sqlite import SqliteTable
+
+NAMES = ("sqlite", "dynamodb")
+AT_ONCE = Retry(sleep=lambda seconds: None)
+"""Retries without waiting."""
+
+_one_request_at_a_time = threading.RLock()
+
+
+def _serialised(process: Callable[..., Any]) -> Callable[..., Any]:
+    """Moto handles requests of several threads at once and loses updates: DynamoDB does not."""
+
+    @wraps(process)
+    def one_at_a_time(*arguments: Any, **keywords: Any) -> Any:
+        with _one_request_at_a_time:
+            return process(*arguments, **keywords)
+
+    return one_at_a_time
+
+
+@contextmanager
+def sqlite_table(folder: Path, meter: Meter) -> Iterator[EngineTable]:
+    table = SqliteTable(folder / "table.db", observer=meter, retry=AT_ONCE)
+    try:
+        yield table
+    finally:
+        table.close()
+
+
+@contextmanager
+def dynamodb_table(meter: Meter) -> Iterator[EngineTable]:
+    process = _serialised(BotocoreStubber.process_request)
+    with mock_aws(), patch.object(BotocoreStubber, "process_request", process):
+        client = boto3.client("dynamodb", region_name="eu-central-1", config=client_config())
+        create_table(client, "cairn")
+        yield DynamoDBTable(client, "cairn", observer=meter, preread=True, retry=AT_ONCE)
+        client.close()
+
+
+@contextmanager
+def open_table(name: str, folder: Path, meter: Meter) -> Iterator[EngineTable]:
+    """The table of an engine by its name, one of ``NAMES``."""
+    with sqlite_table(folder, meter) if name == "sqlite" else dynamodb_table(meter) as table:
+        yield table
