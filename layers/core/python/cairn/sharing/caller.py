@@ -1,14 +1,23 @@
 """Who calls: the principal that API Gateway verified, or the operating system's user on a laptop.
 
-What a caller may do is not decided here.
+The front decides which of the two readers is used, never the presence of a field, and never a header. What
+a caller may do is not decided here.
 """
 
+import re
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+
+from cairn.errors import Unauthenticated
+
+_LOCAL_PREFIX = "local:"
+_ARN = re.compile(r"arn:(?P<partition>aws[a-z-]*):(?:iam|sts)::(?P<account>\d{12}):(?P<resource>\S+)")
 
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """A principal: partition, account, kind (``user``, ``role``, ``federated``, ``root``, ``local``), name.
+    """A principal: partition, account, kind (``user``, ``role``, ``federated``, ``root``, ``local``,
+    ``anyone``), name.
 
     A role's path and session name are not part of it: the session name is the caller's own word.
     """
@@ -17,3 +26,43 @@ class Caller:
     account: str
     kind: str
     name: str
+
+
+ReadCaller = Callable[[Mapping[str, object]], Caller]
+"""From ``requestContext.identity`` to the caller. Raises Unauthenticated."""
+
+ANYONE = Caller("", "", "anyone", "")
+"""Who asks for what is public: ``/health``, ``/version``, ``server-info``."""
+
+
+def iam_caller(identity: Mapping[str, object]) -> Caller:
+    """The principal whose signature API Gateway checked (``userArn`` of an AWS_IAM method).
+
+    An IAM user's name is the last part of its path, an assumed role's stands between ``assumed-role`` and
+    the session; both are unique in their account.
+    """
+    arn = identity.get("userArn")
+    match = _ARN.fullmatch(arn) if isinstance(arn, str) else None
+    if match is None:
+        raise Unauthenticated("The request is not signed by an AWS principal.")
+    kind, *path = match["resource"].split("/")
+    principal: tuple[str, str] | None = None
+    if kind == "user" and path:
+        principal = "user", path[-1]
+    elif kind == "assumed-role" and len(path) == 2:
+        principal = "role", path[0]
+    elif kind == "federated-user" and len(path) == 1:
+        principal = "federated", path[0]
+    elif kind == "root" and not path:
+        principal = "root", "root"
+    if principal is None or not principal[1]:
+        raise Unauthenticated("The request's AWS principal is of an unknown kind.")
+    return Caller(match["partition"], match["account"], *principal)
+
+
+def local_caller(identity: Mapping[str, object]) -> Caller:
+    """The operating system's user, whom the local server names (``user`` is ``local:<name>``)."""
+    user = identity.get("user")
+    if not isinstance(user, str) or not user.startswith(_LOCAL_PREFIX) or user == _LOCAL_PREFIX:
+        raise Unauthenticated("The request does not come from the local server.")
+    return Caller("", "", "local", user.removeprefix(_LOCAL_PREFIX))

@@ -1,0 +1,271 @@
+"""From an API Gateway event to an answer: route, caller, message, use-case, and MLflow's shape for errors.
+
+Lambda functions and the local server come through ``handle`` alike. What a request means is not decided
+here; nor does anything here know which stores there are.
+"""
+
+import base64
+import binascii
+import importlib
+import io
+import logging
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, BinaryIO
+from urllib.parse import unquote
+
+from pydantic_core import to_json
+
+from cairn.errors import (
+    BadRequest,
+    CairnError,
+    InternalError,
+    InvalidParameterValue,
+    PayloadTooLarge,
+)
+from cairn.protocol.attachment import attachment_headers
+from cairn.protocol.message import Creation, Message
+from cairn.protocol.parse import parse_body, parse_query
+from cairn.protocol.route_table import ROUTER
+from cairn.protocol.routes import Route
+from cairn.services.ports import Download, RawCall, Redirect, Result, Stores, Text
+from cairn.sharing.caller import ANYONE, Caller, ReadCaller
+
+JSON_TYPE = "application/json"
+
+_LOG = logging.getLogger(__name__)
+_KEY_LENGTH = 255
+_TOO_LARGE = (
+    "The answer would be {size} bytes, and this front door lets {limit} pass. "
+    "Ask for less at once: a smaller max_results, fewer runs, or a part of the history."
+)
+
+
+@dataclass(frozen=True, slots=True)
+class App:
+    """What a request needs beside itself.
+
+    ``max_body`` limits a message's body, not an artifact's; ``max_answer`` an answer that is held in memory
+    (Lambda returns 6 MB; None for no limit). Both in bytes.
+    """
+
+    stores: Stores
+    read_caller: ReadCaller
+    max_body: int
+    max_answer: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """``body`` is a stream only for a download; its length is then in the headers."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes | Iterable[bytes]
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """An event, read once: ``path`` is decoded, header names are in lower case.
+
+    ``body`` is given apart where it is bytes of any size.
+    """
+
+    method: str
+    path: str
+    headers: Mapping[str, str]
+    query: Mapping[str, Sequence[str]]
+    identity: Mapping[str, object]
+    request_id: str
+    content: str | None
+    is_base64: bool
+    stream: BinaryIO | None = field(repr=False)
+
+
+def handle(app: App, event: Mapping[str, Any], body: BinaryIO | None = None) -> Answer:
+    """Answer one request: an API Gateway REST proxy event (payload version 1). Never raises.
+
+    ``body`` replaces the event's where the request's body is a stream.
+    """
+    request_id = "unknown"
+    try:
+        request = read_event(event, body)
+        request_id = request.request_id
+        return _answer(app, request)
+    except CairnError as error:
+        if error.status >= 500:
+            _LOG.warning("%s: %s", error.code, error.message, extra={"request_id": request_id})
+        return _error(error)
+    except Exception:  # noqa: BLE001 -- the edge: whatever it is, the client gets MLflow's shape
+        _LOG.exception("unexpected error", extra={"request_id": request_id})
+        return _error(InternalError(f"Internal error. The request's id is {request_id}."))
+
+
+def read_event(event: Mapping[str, Any], body: BinaryIO | None = None) -> Request:
+    context = event.get("requestContext") or {}
+    return Request(
+        method=event["httpMethod"],
+        path=decoded(event["path"]),
+        headers=_headers(event),
+        query=_query(event),
+        identity=context.get("identity") or {},
+        request_id=str(context.get("requestId") or "unknown"),
+        content=event.get("body"),
+        is_base64=bool(event.get("isBase64Encoded")),
+        stream=body,
+    )
+
+
+def decoded(path: str) -> str:
+    """A path without its percent-encoding: a REST API passes it on as it was sent, decoded once here, as WSGI
+    does for MLflow."""
+    return unquote(path, errors="surrogateescape")
+
+
+def raw_methods(path: str) -> dict[str, bool]:
+    """The methods of a percent-encoded path, and whether the request's body is bytes rather than a message."""
+    return {method: route.has_raw_body for method, route in ROUTER.methods(decoded(path)).items()}
+
+
+def to_lambda(answer: Answer) -> dict[str, Any]:
+    """The answer as a proxy integration returns it. Bytes that are no JSON or plain text are base64."""
+    content = answer.body if isinstance(answer.body, bytes) else b"".join(answer.body)
+    media_type = answer.headers.get("Content-Type", "")
+    is_text = media_type.startswith((JSON_TYPE, "text/plain")) and _is_utf8(content)
+    return {
+        "statusCode": answer.status,
+        "headers": dict(answer.headers),
+        "body": content.decode() if is_text else base64.b64encode(content).decode("ascii"),
+        "isBase64Encoded": not is_text,
+    }
+
+
+def _answer(app: App, request: Request) -> Answer:
+    match = ROUTER.match(request.method, request.path)
+    route = match.route
+    caller = ANYONE if route.function == "gateway" else app.read_caller(request.identity)
+    use_case = _use_case(route)
+    result = use_case(app.stores, caller, _argument(app, request, route, match.params))
+    return _success(app, result)
+
+
+def _use_case(route: Route) -> Callable[[Stores, Caller, Message | RawCall], Result]:
+    """Imported at its first call: a function's cold start pays for what it uses."""
+    module, _, name = route.use_case.partition(".")
+    use_case: Callable[[Stores, Caller, Message | RawCall], Result] = getattr(
+        importlib.import_module(f"cairn.services.{module}"), name
+    )
+    return use_case
+
+
+def _argument(app: App, request: Request, route: Route, params: Mapping[str, str]) -> Message | RawCall:
+    if route.request is None:
+        stream = request.stream
+        content = b"" if stream is not None else _content(request)
+        return RawCall(
+            params=params,
+            query=request.query,
+            headers=request.headers,
+            body=stream if stream is not None else io.BytesIO(content),
+            length=_length(request) if stream is not None else len(content),
+        )
+    given: dict[str, str | None] = dict(params)
+    if issubclass(route.request, Creation):
+        given["idempotency_key"] = _idempotency_key(request)
+    if request.method == "GET" and request.query:
+        return parse_query(route.request, request.query, given)
+    if request.method in {"POST", "PUT"}:
+        _require_json(request)
+    return parse_body(route.request, _limited(app, request), given)
+
+
+def _require_json(request: Request) -> None:
+    """MLflow's ``_validate_content_type``."""
+    content_type = request.headers.get("content-type")
+    if content_type is None:
+        raise InvalidParameterValue("Bad Request. Content-Type header is missing.")
+    if content_type.split(";")[0] != JSON_TYPE:
+        raise InvalidParameterValue(f"Bad Request. Content-Type must be one of {[JSON_TYPE]}.")
+
+
+def _limited(app: App, request: Request) -> bytes:
+    """The body of a message, refused past the limit before more of it is read."""
+    if request.stream is None:
+        content = _content(request)
+    else:
+        content = request.stream.read(app.max_body + 1)
+    if len(content) > app.max_body:
+        raise PayloadTooLarge(
+            f"The request body is larger than {app.max_body} bytes. Please split it across several requests."
+        )
+    return content
+
+
+def _content(request: Request) -> bytes:
+    if not request.content:
+        return b""
+    if not request.is_base64:
+        return request.content.encode(errors="surrogatepass")
+    try:
+        return base64.b64decode(request.content, validate=True)
+    except binascii.Error:
+        raise InvalidParameterValue("The request body is not valid base64.") from None
+
+
+def _length(request: Request) -> int | None:
+    length = request.headers.get("content-length", "")
+    return int(length) if length.isascii() and length.isdigit() else None
+
+
+def _idempotency_key(request: Request) -> str | None:
+    key = request.headers.get("idempotency-key")
+    if key is not None and not (0 < len(key) <= _KEY_LENGTH and key.isascii() and key.isprintable()):
+        raise InvalidParameterValue(
+            f"The header Idempotency-Key must have 1 to {_KEY_LENGTH} printable ASCII characters."
+        )
+    return key
+
+
+def _headers(event: Mapping[str, Any]) -> dict[str, str]:
+    """The last value of each name, names in lower case."""
+    several = event.get("multiValueHeaders") or {}
+    headers = {name.lower(): values[-1] for name, values in several.items() if values}
+    return headers or {name.lower(): value for name, value in (event.get("headers") or {}).items()}
+
+
+def _query(event: Mapping[str, Any]) -> dict[str, list[str]]:
+    several = event.get("multiValueQueryStringParameters")
+    if several:
+        return {name: list(values) for name, values in several.items()}
+    return {name: [value] for name, value in (event.get("queryStringParameters") or {}).items()}
+
+
+def _success(app: App, result: Result) -> Answer:
+    if isinstance(result, Download):
+        _require_size(app, result.length)
+        return Answer(200, attachment_headers(result.filename, result.length), result.chunks)
+    if isinstance(result, Redirect):
+        return Answer(302, {"Location": result.url, "Content-Type": "text/plain"}, b"")
+    if isinstance(result, Text):
+        return Answer(200, {"Content-Type": "text/plain; charset=utf-8"}, result.text.encode())
+    content = to_json(result, inf_nan_mode="strings")
+    _require_size(app, len(content) + content.count(b'"') + content.count(b"\\"))
+    return Answer(200, {"Content-Type": JSON_TYPE}, content)
+
+
+def _require_size(app: App, size: int) -> None:
+    """Lambda's answer is JSON that holds this one as a string: quotes and backslashes count twice."""
+    if app.max_answer is not None and size > app.max_answer:
+        raise BadRequest(_TOO_LARGE.format(size=size, limit=app.max_answer))
+
+
+def _error(error: CairnError) -> Answer:
+    return Answer(error.status, {"Content-Type": JSON_TYPE}, to_json(error.as_dict()))
+
+
+def _is_utf8(content: bytes) -> bool:
+    try:
+        content.decode()
+    except UnicodeDecodeError:
+        return False
+    return True
