@@ -1,0 +1,53 @@
+"""The aggregates on a table, and short ways to make experiments and runs."""
+
+import random
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from itertools import count
+
+from cairn.domain import runs as changes
+from cairn.domain.entities import ACTIVE, Metric, Run, RunInfo
+from cairn.ids import new_run_id
+from cairn.storage.experiments import Experiments
+from cairn.storage.history import History
+from cairn.storage.runs import Runs
+from cairn.storage.table import Table
+
+
+@dataclass
+class Aggregates:
+    """Experiments, runs and histories of one table."""
+
+    table: Table
+    experiments: Experiments
+    runs: Runs
+    history: History
+    bits: random.Random
+
+    def experiment(self, name: str = "iris") -> str:
+        return self.experiments.create(name, None, {}, 1_000).experiment_id
+
+    def run(self, experiment_id: str, start_time: int = 5, tags: Mapping[str, str] | None = None) -> str:
+        run_id = new_run_id(experiment_id, self.bits.getrandbits)
+        info = RunInfo(run_id, experiment_id, "calm-lake-1", "ada", "RUNNING", start_time, None, ACTIVE, "")
+        return self.runs.create(Run(info, tags=tags or {})).info.run_id
+
+    def change(self, run_id: str, *steps: changes.Change, points: Sequence[Metric] = ()) -> Run:
+        change = changes.while_active(run_id, *steps)
+        return self.runs.change(run_id, change.touch, change.merge, points)
+
+
+def aggregates(table: Table, seed: int = 0) -> Aggregates:
+    experiments = Experiments(table, lambda experiment_id: f"mlflow-artifacts:/{experiment_id}")
+    return Aggregates(
+        table, experiments, Runs(table, lambda attempt: None), History(table), random.Random(seed)
+    )
+
+
+def points(keys: int, steps: Sequence[int] = (0,)) -> list[Metric]:
+    numbers = count()
+    return [
+        Metric(f"metric_{key:03d}", 0.1 + next(numbers) / 7, 1_700_000_000_000 + step, step)
+        for step in steps
+        for key in range(keys)
+    ]
