@@ -153,7 +153,7 @@ class DynamoDBEngine:
         )
         after = _returned(answer)
         sizes = [(update.key, _size(before.get(update.key)), _size(after))]
-        self._observe(lambda: _billed(write_cost("UpdateItem", sizes), answer))
+        self._observe(lambda: self._as_billed(write_cost("UpdateItem", sizes), answer))
         return after or {}
 
     def delete(self, delete: Delete) -> Item | None:
@@ -176,7 +176,7 @@ class DynamoDBEngine:
         except ConditionFailed:
             self._observe(lambda: write_cost("TransactWriteItems", sizes, factor=2))
             raise
-        self._observe(lambda: _billed(write_cost("TransactWriteItems", sizes, factor=2), answer))
+        self._observe(lambda: self._as_billed(write_cost("TransactWriteItems", sizes, factor=2), answer))
 
     def batch_write(self, writes: Sequence[Put | Delete]) -> list[Put | Delete]:
         before = self._read(writes)
@@ -193,7 +193,7 @@ class DynamoDBEngine:
             for write in writes
             if write.key not in left
         ]
-        self._observe(lambda: _billed(write_cost("BatchWriteItem", sizes), answer))
+        self._observe(lambda: self._as_billed(write_cost("BatchWriteItem", sizes), answer))
         return [write for write in writes if write.key in left]
 
     # -- requests ------------------------------------------------------------------------------------
@@ -258,6 +258,17 @@ class DynamoDBEngine:
                         check_item(after)
         return before
 
+    def _as_billed(self, cost: Cost, answer: Mapping[str, Any]) -> Cost:
+        """The cost with the write units that DynamoDB says it billed, where it was asked."""
+        consumed = answer.get("ConsumedCapacity")
+        if not self._billed or not consumed:
+            return cost
+        tables = consumed if isinstance(consumed, list) else [consumed]
+        units = sum(table["CapacityUnits"] for table in tables)
+        share = units / cost.write_units if cost.write_units else 1
+        partitions = {pk: unit * share for pk, unit in cost.partitions.items()}
+        return replace(cost, write_units=units, partitions=partitions)
+
     def _observe(self, cost: Callable[[], Cost]) -> None:
         if self._observer is not None:
             self._observer(cost())
@@ -297,15 +308,3 @@ def _requested(request: Mapping[str, Any]) -> Key:
     """The key of an unprocessed request of a batch."""
     put = request.get("PutRequest")
     return unmarshal_key(put["Item"] if put else request["DeleteRequest"]["Key"])
-
-
-def _billed(cost: Cost, answer: Mapping[str, Any]) -> Cost:
-    """The cost with the write units that DynamoDB says it billed, where it was asked."""
-    consumed = answer.get("ConsumedCapacity")
-    if not consumed:
-        return cost
-    units = sum(part["CapacityUnits"] for part in (consumed if isinstance(consumed, list) else [consumed]))
-    share = units / cost.write_units if cost.write_units else 1
-    return replace(
-        cost, write_units=units, partitions={pk: unit * share for pk, unit in cost.partitions.items()}
-    )

@@ -45,7 +45,7 @@ def item_size(item: Item) -> int:
     """Bytes of an item as DynamoDB counts them: UTF-8 names and values, a number a byte per two digits.
 
     Raises ItemRefused for strings that are no Unicode (lone surrogates), for empty names, numbers of
-    more than 38 digits and for nesting past 32 levels; MalformedRequest for types that an item does not hold.
+    more than 38 digits, nesting past 32 levels; MalformedRequest for types that an item does not hold.
     """
     if "" in item:
         raise ItemRefused("An item has an attribute with an empty name.")

@@ -102,8 +102,12 @@ class SqliteEngine:
         # Writers of this process queue here, fairly; SQLite's own waiting sleeps in growing steps.
         self._writing = threading.Lock()
         self._closed = False
-        with self._connection() as connection:
-            self._prepare(connection)
+        try:
+            with self._connection() as connection:
+                self._prepare(connection)
+        except CairnError:
+            self.close()
+            raise
 
     def _prepare(self, connection: sqlite3.Connection) -> None:
         connection.execute("BEGIN IMMEDIATE")
@@ -243,12 +247,9 @@ class SqliteEngine:
     def _connection(self) -> Iterator[sqlite3.Connection]:
         """A connection of the pool, with SQLite's errors turned into Cairn's."""
         try:
-            connection = self._idle.pop() if self._idle else self._connect()
+            connection = self._idle.pop()
         except IndexError:
-            # Another thread took the last idle one between the question and the answer.
             connection = self._connect()
-        except sqlite3.Error as error:
-            raise _translated(error) from error
         try:
             yield connection
         except sqlite3.Error as error:
@@ -264,11 +265,18 @@ class SqliteEngine:
     def _connect(self) -> sqlite3.Connection:
         if self._closed:
             raise InternalError("The table is closed.")
-        connection = sqlite3.connect(
-            self._path, timeout=self._timeout, isolation_level=None, check_same_thread=False
-        )
-        connection.execute("PRAGMA journal_mode = WAL")
-        connection.execute(f"PRAGMA synchronous = {'OFF' if self._folder else 'NORMAL'}")
+        try:
+            connection = sqlite3.connect(
+                self._path, timeout=self._timeout, isolation_level=None, check_same_thread=False
+            )
+        except sqlite3.Error as error:
+            raise _translated(error) from error
+        try:
+            connection.execute("PRAGMA journal_mode = WAL")
+            connection.execute(f"PRAGMA synchronous = {'OFF' if self._folder else 'NORMAL'}")
+        except sqlite3.Error as error:
+            connection.close()
+            raise _translated(error) from error
         return connection
 
     @contextmanager
