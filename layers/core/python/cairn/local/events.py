@@ -1,15 +1,15 @@
-"""HTTP and API Gateway's proxy events, both ways: a WSGI environment becomes the event that a REST API sends
-to a Lambda function (payload version 1), an Answer becomes a WSGI response.
+"""HTTP and API Gateway's proxy events, both ways: a WSGI environment becomes the event that a REST API
+sends to a Lambda function (payload version 1), an Answer becomes a WSGI response.
 
 As in AWS: ``path`` is still percent-encoded, the query is decoded, a single value is the last of its name,
-a mapping without entries is None, and a body that is no UTF-8 is base64. The caller is the operating system's
-user, whose name the composition root gives: nothing that the client sends can change it.
+and a mapping without entries is None. Unlike there, the body is not in the event: it stays a stream beside
+it, for messages too, so that one of any size is refused before it is read. The caller is the operating
+system's user, whose name the composition root gives: nothing that the client sends can change it.
 """
 
-import base64
 from collections.abc import Callable, Iterable, Mapping
 from http import HTTPStatus
-from typing import Any, BinaryIO
+from typing import Any
 from urllib.parse import parse_qsl, quote
 
 Environ = Mapping[str, Any]
@@ -35,15 +35,11 @@ def request_path(environ: Environ) -> str:
     return "/" + path.lstrip("/")
 
 
-def event_of(
-    environ: Environ, method: str, user: str, request_id: str, now: int, body: BinaryIO | None
-) -> dict[str, Any]:
-    """The event of one request. ``now`` in milliseconds; ``body`` is read to its end, None leaves it out."""
+def event_of(environ: Environ, method: str, user: str, request_id: str, now: int) -> dict[str, Any]:
+    """The event of one request, without its body. ``now`` in milliseconds."""
     path = request_path(environ)
     headers = _headers(environ)
     query = _grouped(parse_qsl(environ.get("QUERY_STRING", ""), keep_blank_values=True))
-    content = b"" if body is None else body.read()
-    text, is_base64 = _body(content)
     return {
         "resource": "/{proxy+}",
         "path": path,
@@ -73,8 +69,8 @@ def event_of(
                 "userArn": None,
             },
         },
-        "body": text,
-        "isBase64Encoded": is_base64,
+        "body": None,
+        "isBase64Encoded": False,
     }
 
 
@@ -125,15 +121,6 @@ def _grouped(pairs: Iterable[tuple[str, str]]) -> dict[str, list[str]]:
 
 def _last(values: Mapping[str, list[str]]) -> dict[str, str] | None:
     return {name: several[-1] for name, several in values.items()} or None
-
-
-def _body(content: bytes) -> tuple[str | None, bool]:
-    if not content:
-        return None, False
-    try:
-        return content.decode(), False
-    except UnicodeDecodeError:
-        return base64.b64encode(content).decode("ascii"), True
 
 
 def _phrase(status: int) -> str:

@@ -1,0 +1,134 @@
+"""The command ``cairn``: its arguments, and what it says when they are wrong.
+
+A user's mistake is one line on standard error and exit status 2. Everything heavy is imported when it is
+needed: ``--help`` is instant, and a local server answers within 1.5 s of its start.
+"""
+
+import argparse
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NoReturn
+
+_EPILOG = """\
+examples:
+  cairn local                           http://127.0.0.1:5000, data in ./.cairn
+  cairn local --port 5001 --data ~/ml   another port, another folder
+  cairn local --ephemeral --port 0      a free port, data that is dropped at the end
+  cairn local --aws-endpoint http://127.0.0.1:8000
+                                        DynamoDB and S3 of an emulator; table and bucket are made
+
+point a training script at it:
+  export MLFLOW_TRACKING_URI=http://127.0.0.1:5000
+"""
+
+
+class _Parser(argparse.ArgumentParser):
+    """argparse, with one line for a mistake instead of the usage and a line."""
+
+    def error(self, message: str) -> NoReturn:
+        fail(f"{message} (see {self.prog} --help)")
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command; the exit status."""
+    options = _parser().parse_args(arguments)
+    if options.ephemeral and options.data is not None:
+        fail("--data and --ephemeral exclude each other: keep the data, or drop it")
+    if options.aws_endpoint is not None and (options.ephemeral or options.data is not None):
+        fail("--aws-endpoint keeps the data there: leave out --data and --ephemeral")
+    from cairn.local.data import Unusable
+    from cairn.local.run import LocalOptions, run_local
+
+    try:
+        run_local(
+            LocalOptions(
+                host=options.host,
+                port=options.port,
+                data=None if options.ephemeral else options.data or Path(".cairn"),
+                aws_endpoint=options.aws_endpoint,
+            )
+        )
+    except Unusable as error:
+        fail(str(error))
+    except KeyboardInterrupt:
+        return 0  # while starting: nothing was under way
+    return 0
+
+
+class _Version(argparse.Action):
+    """Print the version; it is looked up only then, the look-up costs as much as the rest of ``--help``."""
+
+    def __call__(self, parser: argparse.ArgumentParser, *_: object) -> NoReturn:
+        from importlib.metadata import version
+
+        parser.exit(message=f"cairn {version('cairn-server')}\n")
+
+
+def fail(message: str) -> NoReturn:
+    """One line for the user, exit status 2."""
+    sys.stderr.write(f"cairn: {message}\n")
+    raise SystemExit(2)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = _Parser(
+        prog="cairn", description="An MLflow backend without a server: in AWS, or on this machine."
+    )
+    parser.add_argument("--version", action=_Version, nargs=0, help="show the version and leave")
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    local = commands.add_parser(
+        "local",
+        help="serve MLflow's tracking API from this machine",
+        description="Serve MLflow's tracking API from this machine until Ctrl-C:\n"
+        "the same handlers as in AWS, on a SQLite file and a folder.",
+        epilog=_EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    local.add_argument(
+        "--host",
+        default="127.0.0.1",
+        help="address to listen at (default: %(default)s, this machine alone)",
+    )
+    local.add_argument(
+        "--port",
+        type=_port,
+        default=5000,
+        help="port to listen at, 0 for a free one (default: %(default)s)",
+    )
+    local.add_argument(
+        "--data", type=Path, metavar="DIR", help="folder that keeps the data (default: ./.cairn)"
+    )
+    local.add_argument(
+        "--ephemeral", action="store_true", help="keep the data in a temporary folder, dropped at the end"
+    )
+    local.add_argument(
+        "--aws-endpoint",
+        type=_url,
+        metavar="URL",
+        help="keep the data in DynamoDB and S3 at this endpoint; table and bucket are made if missing",
+    )
+    return parser
+
+
+def _port(text: str) -> int:
+    if not (text.isascii() and text.isdigit() and int(text) < 2**16):
+        raise argparse.ArgumentTypeError(f"'{text}' is no port: a number from 0 to 65535")
+    return int(text)
+
+
+def _url(text: str) -> str:
+    from urllib.parse import urlsplit
+
+    try:
+        parts = urlsplit(text)
+        valid = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        valid = False
+    if not valid:
+        raise argparse.ArgumentTypeError(f"'{text}' is no URL like http://127.0.0.1:8000")
+    return text
+
+
+if __name__ == "__main__":
+    sys.exit(main())

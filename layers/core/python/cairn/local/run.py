@@ -1,0 +1,131 @@
+"""Start a local server and stop it: the composition root of ``cairn local``.
+
+Settings come from the command line, the caller is the operating system's user. What cannot work (a port in
+use, a folder that cannot be written, an endpoint that does not answer) raises Unusable before anything is
+served.
+"""
+
+import errno
+import getpass
+import ipaddress
+import logging
+import os
+import signal
+import socket
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import NoReturn
+
+from cairn.domain.clock import system_clock
+from cairn.local.data import DataFolder, Unusable, open_folder
+from cairn.local.server import Gateway, Server, bind
+
+
+@dataclass(frozen=True, slots=True)
+class LocalOptions:
+    """``data`` None keeps nothing. With ``aws_endpoint`` the data is there, ``data`` is not looked at."""
+
+    host: str
+    port: int
+    data: Path | None
+    aws_endpoint: str | None
+
+
+def run_local(options: LocalOptions, announce: Callable[[str], object] = print) -> None:
+    """Serve until SIGINT or SIGTERM. Raises Unusable."""
+    signal.signal(signal.SIGTERM, _leave)
+    logging.basicConfig(format="%(levelname)s %(name)s: %(message)s")
+    logging.getLogger("waitress.queue").setLevel(logging.ERROR)  # it warns whenever all threads are busy
+    with _listener(options.host, options.port) as listener, _data(options) as folder:
+        tempfile.tempdir = str(folder.uploads)  # big requests wait beside the data, not in a small /tmp
+        server = Server(_gateway(options, folder), listener)
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, lambda *_: _stop(server))
+        announce(banner(options, folder, listener))
+        server.run()
+
+
+def banner(options: LocalOptions, folder: DataFolder, listener: socket.socket) -> str:
+    """What the user reads at the start."""
+    host, port = listener.getsockname()[:2]
+    uri = f"http://{f'[{host}]' if ':' in host else host}:{port}"
+    if options.aws_endpoint is not None:
+        kept = f"data in DynamoDB and S3 at {options.aws_endpoint}"
+    elif options.data is None:
+        kept = "data in a temporary folder that is dropped at the end"
+    else:
+        kept = f"data in {folder.root}"
+    lines = [
+        f"Cairn serves {uri}, {kept}",
+        "Point a training script at it:",
+        "  pip install mlflow",
+        f"  export MLFLOW_TRACKING_URI={uri}",
+        "  python train.py",
+    ]
+    if folder.shared:
+        lines.append("Another cairn local has this data open too: both serve the same runs.")
+    if not _is_loopback(host):
+        lines.append(
+            "Everybody who reaches this address can read and write: there is no access control here."
+        )
+    lines.append("Ctrl-C stops it.")
+    return "\n".join(lines)
+
+
+def _gateway(options: LocalOptions, folder: DataFolder) -> Gateway:
+    """The application, imported only now: a mistake on the command line is told before that."""
+    from cairn import app as composition
+    from cairn.http import handle, raw_methods
+
+    app = composition.build(options, folder)
+    return Gateway(partial(handle, app), raw_methods, _user(), system_clock)
+
+
+@contextmanager
+def _listener(host: str, port: int) -> Iterator[socket.socket]:
+    try:
+        listener = bind(host, port)
+    except OSError as error:
+        reason = "it is in use" if error.errno == errno.EADDRINUSE else error.strerror or str(error)
+        raise Unusable(f"cannot listen at {host} port {port}: {reason}") from error
+    with listener:
+        yield listener
+
+
+@contextmanager
+def _data(options: LocalOptions) -> Iterator[DataFolder]:
+    if options.data is not None and options.aws_endpoint is None:
+        with open_folder(options.data) as folder:
+            yield folder
+    else:  # uploads need a place while they arrive, whoever keeps them then
+        with (
+            tempfile.TemporaryDirectory(prefix="cairn-") as temporary,
+            open_folder(Path(temporary)) as folder,
+        ):
+            yield folder
+
+
+def _user() -> str:
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):  # a container's user id without an entry in passwd
+        return str(os.getuid())
+
+
+def _is_loopback(host: str) -> bool:
+    return ipaddress.ip_address(host.partition("%")[0]).is_loopback
+
+
+def _leave(*_: object) -> NoReturn:
+    raise SystemExit(0)
+
+
+def _stop(server: Server) -> None:
+    """The first signal lets requests under way finish; the next ends the process."""
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.SIG_DFL)
+    server.stop()
