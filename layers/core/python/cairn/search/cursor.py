@@ -12,6 +12,7 @@ import hashlib
 import json
 import re
 from collections.abc import Sequence
+from typing import Any
 
 from cairn.errors import InvalidParameterValue
 from cairn.search.order import Column, Ordering, Position
@@ -33,7 +34,7 @@ def encode(query: bytes, position: Position) -> str:
     return base64.urlsafe_b64encode(_VERSION + _checksum(query, payload) + payload).rstrip(b"=").decode()
 
 
-def decode(query: bytes, token: str | None, ordering: Ordering[object]) -> Position | None:
+def decode(query: bytes, token: str | None, ordering: Ordering[Any]) -> Position | None:
     """The position that a token holds; None for no token.
 
     Raises InvalidParameterValue for what is no token of this query.
@@ -59,7 +60,7 @@ def _checksum(query: bytes, payload: bytes) -> bytes:
     return hashlib.sha256(_VERSION + query + payload).digest()[:_CHECKSUM]
 
 
-def _position(payload: bytes, columns: Sequence[Column[object]]) -> Position:
+def _position(payload: bytes, columns: Sequence[Column[Any]]) -> Position:
     """The position of a payload whose checksum is right; a forger's nonsense is refused all the same."""
     try:
         held = json.loads(payload)

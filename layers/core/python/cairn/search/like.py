@@ -1,8 +1,8 @@
 """LIKE and ILIKE as SQLite does them for MLflow: ``%`` is any text, ``_`` one character, nothing escapes.
 
 LIKE is case-sensitive (MLflow sets ``PRAGMA case_sensitive_like``); ILIKE compares ``lower()`` of both
-sides, which folds ASCII alone. A pattern is cut at its ``%`` and the pieces are searched from left to right,
-which is linear in the text for each piece: no pattern can make it explode.
+sides, which folds ASCII alone. A pattern is cut at its ``%`` and the pieces are searched from left to
+right, which is linear in the text for each piece: no pattern can make it explode.
 """
 
 import re

@@ -217,7 +217,7 @@ def _number_test(comparison: Comparison) -> Callable[[Scalar], bool]:
 
 
 def _integer_test(comparison: Comparison) -> Callable[[Scalar], bool]:
-    """An integer column against text: LIKE sees its digits, anything else converts text that is a number."""
+    """An integer column against text: LIKE sees its digits, anything else converts numeric text."""
     value = comparison.value
     if comparison.comparator in PATTERNS:
         test = value_test(comparison.comparator, value)

@@ -2,7 +2,8 @@ r"""The tokenizer of filters and orders: named patterns, tried in order.
 
 The patterns are those of sqlparse's lexer that MLflow's grammar has a use for, in sqlparse's order: what is
 a word, a number or the end of a string is the same to the letter (``'it''s'`` is one string, ``'a\'``
-closes where no other quote follows, ``1AND`` is a word). Text that no pattern takes is an error that points at it.
+closes where no other quote follows, ``1AND`` is a word). Text that no pattern takes is an error that
+points at it.
 """
 
 import re

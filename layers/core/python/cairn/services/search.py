@@ -1,0 +1,228 @@
+"""Searching runs, experiments, logged models and datasets.
+
+What a filter means and how entities sort is ``cairn.search``'s; here the stores are scanned, pages are cut
+and tokens made. A page ends where it is full, or where its JSON would pass what a function may answer; its
+token goes on from there.
+"""
+
+import heapq
+import json
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from itertools import islice
+from typing import Any, TypeVar
+
+from cairn.domain.entities import ACTIVE, DELETED, Experiment, Run
+from cairn.errors import InvalidParameterValue
+from cairn.ids import experiment_number
+from cairn.protocol import render
+from cairn.protocol.messages.experiments import SearchDatasets, SearchExperiments
+from cairn.protocol.messages.models import SearchLoggedModels
+from cairn.protocol.messages.runs import SearchRuns
+from cairn.search import cursor, fields, logged_models
+from cairn.search.match import experiment_filter, run_filter
+from cairn.search.order import Ordering, Position, experiment_ordering, run_ordering
+from cairn.search.tree import Order
+from cairn.services.ports import Stores
+from cairn.sharing.caller import Caller
+
+Entity = TypeVar("Entity")
+Json = dict[str, Any]
+
+MAX_RESULTS = 50_000
+"""MLflow's SEARCH_MAX_RESULTS_THRESHOLD."""
+DEFAULT_MODELS = 100
+"""MLflow's SEARCH_LOGGED_MODEL_MAX_RESULTS_DEFAULT, where max_results is 0."""
+MAX_DATASET_EXPERIMENTS = 20
+MAX_DATASET_SUMMARIES = 1_000
+PAGE_BYTES = 5 * 1024 * 1024
+"""Of JSON in a page; a function may answer 6 MB. One entity alone may be larger, and is not cut."""
+
+_STAGES = {"ACTIVE_ONLY": (ACTIVE,), "DELETED_ONLY": (DELETED,), "ALL": (ACTIVE, DELETED)}
+_SHOWN_AT_ONCE = 50
+"""Rows that are read and rendered together: a page may end long before ``max_results``."""
+
+
+def search_runs(stores: Stores, caller: Caller, request: SearchRuns) -> Json:
+    """MLflow's ``_search_runs``; experiments that do not exist have no runs."""
+    _check_size(request.max_results)
+    tree = fields.read_filter(fields.RUNS, request.filter)
+    ordering = run_ordering(fields.read_order(fields.RUNS, request.order_by))
+    experiment_ids = _distinct(request.experiment_ids)
+    query = cursor.fingerprint(
+        "runs", experiment_ids, request.filter, request.run_view_type, list(request.order_by)
+    )
+    after = cursor.decode(query, request.page_token, ordering)
+    meets, stages = run_filter(tree), _STAGES[request.run_view_type]
+    found = (
+        run
+        for run in _scan_runs(stores, experiment_ids, after if ordering.natural else None)
+        if run.info.lifecycle_stage in stages and meets(run)
+    )
+    rows = _first(found, ordering, after, request.max_results + 1)
+    return _page(
+        "runs",
+        rows,
+        request.max_results,
+        lambda runs: map(render.run, stores.datasets.fill(runs)),
+        lambda run: cursor.encode(query, ordering.position(run)),
+    )
+
+
+def search_experiments(
+    stores: Stores,
+    caller: Caller,
+    request: SearchExperiments,
+) -> Json:
+    """MLflow's ``_search_experiments``."""
+    _check_size(request.max_results)
+    tree = fields.read_filter(fields.EXPERIMENTS, request.filter)
+    ordering = experiment_ordering(fields.read_order(fields.EXPERIMENTS, request.order_by))
+    query = cursor.fingerprint("experiments", request.filter, request.view_type, list(request.order_by))
+    after = cursor.decode(query, request.page_token, ordering)
+    meets, stages = experiment_filter(tree), _STAGES[request.view_type]
+    with_tags = any(comparison.kind == "tag" for comparison in tree)
+    found = (
+        experiment
+        for experiment in stores.experiments.scan(with_tags=with_tags)
+        if experiment.lifecycle_stage in stages and meets(experiment)
+    )
+    rows = _first(found, ordering, after, request.max_results + 1)
+
+    def show(experiments: Sequence[Experiment]) -> Iterable[Json]:
+        whole = experiments if with_tags else stores.experiments.with_tags(experiments)
+        return map(render.experiment, whole)
+
+    return _page(
+        "experiments",
+        rows,
+        request.max_results,
+        show,
+        lambda experiment: cursor.encode(query, ordering.position(experiment)),
+    )
+
+
+def search_logged_models(
+    stores: Stores,
+    caller: Caller,
+    request: SearchLoggedModels,
+) -> Json:
+    """MLflow's ``search_logged_models``; a page has 100 models where ``max_results`` is 0."""
+    if request.max_results < 0:
+        raise InvalidParameterValue(
+            f"Invalid value {request.max_results} for parameter 'max_results' supplied."
+        )
+    if not all(dataset.dataset_name for dataset in request.datasets):
+        raise InvalidParameterValue("`dataset_name` in the `datasets` clause must be specified.")
+    size = request.max_results or DEFAULT_MODELS
+    datasets = [(dataset.dataset_name, dataset.dataset_digest or None) for dataset in request.datasets]
+    orders = [
+        Order("attribute", by.field_name, by.ascending, by.dataset_name, by.dataset_digest)
+        for by in request.order_by
+    ]
+    tree = logged_models.read_filter(request.filter)
+    ordering = logged_models.model_ordering(logged_models.read_order(orders))
+    experiment_ids = _distinct(request.experiment_ids)
+    query = cursor.fingerprint(
+        "models",
+        experiment_ids,
+        request.filter,
+        datasets,
+        [[by.key, by.ascending, by.dataset_name, by.dataset_digest] for by in orders],
+    )
+    after = cursor.decode(query, request.page_token, ordering)
+    meets = logged_models.model_filter(tree, datasets)
+    found = (
+        model
+        for experiment_id in experiment_ids
+        for model in stores.models.scan(experiment_id)
+        if meets(model)
+    )
+    rows = _first(found, ordering, after, size + 1)
+    return _page(
+        "models",
+        rows,
+        size,
+        lambda models: map(render.logged_model, models),
+        lambda model: cursor.encode(query, ordering.position(model)),
+    )
+
+
+def search_datasets(stores: Stores, caller: Caller, request: SearchDatasets) -> Json:
+    """MLflow's ``_search_datasets``: at most 1,000 summaries of at most 20 experiments."""
+    if not request.experiment_ids:
+        raise InvalidParameterValue("SearchDatasets request must specify at least one experiment_id.")
+    if len(request.experiment_ids) > MAX_DATASET_EXPERIMENTS:
+        raise InvalidParameterValue(
+            f"SearchDatasets request cannot specify more than {MAX_DATASET_EXPERIMENTS} experiment_ids. "
+            f"Received {len(request.experiment_ids)} experiment_ids."
+        )
+    summaries = stores.datasets.summaries(_distinct(request.experiment_ids))
+    return render.page("dataset_summaries", summaries[:MAX_DATASET_SUMMARIES])
+
+
+def _check_size(max_results: int) -> None:
+    """MLflow's ``_validate_max_results_param``."""
+    problem = f"Invalid value {max_results} for parameter 'max_results' supplied. It must be"
+    if max_results < 1:
+        raise InvalidParameterValue(f"{problem} a positive integer")
+    if max_results > MAX_RESULTS:
+        raise InvalidParameterValue(f"{problem} at most {MAX_RESULTS}")
+
+
+def _distinct(experiment_ids: Iterable[str]) -> list[str]:
+    """Each experiment once, in a fixed order; InvalidParameterValue for what is no integer."""
+    return [str(number) for number in sorted({experiment_number(found) for found in experiment_ids})]
+
+
+def _scan_runs(stores: Stores, experiment_ids: Sequence[str], after: Position | None) -> Iterator[Run]:
+    """The runs of all the experiments in the natural order, from behind ``after``."""
+    start: tuple[int, str] | None = None
+    if after is not None:
+        (_, start_time), (_, run_id) = after
+        start = int(start_time), str(run_id)
+    scans = [stores.runs.scan(experiment_id, start) for experiment_id in experiment_ids]
+    return heapq.merge(*scans, key=lambda run: (-run.info.start_time, run.info.run_id))
+
+
+def _first(
+    found: Iterator[Entity], ordering: Ordering[Entity], after: Position | None, count: int
+) -> Iterator[Entity]:
+    """The entities behind ``after`` in order, ``count`` of them at most; no more than that are ever held.
+
+    Entities that come in order already are passed on as they come.
+    """
+    if ordering.natural:
+        return found
+    floor = None if after is None else ordering.key(after)
+    keyed = ((ordering.key(ordering.position(entity)), entity) for entity in found)
+    behind = (row for row in keyed if floor is None or row[0] > floor)
+    return (entity for _, entity in heapq.nsmallest(count, behind, key=_sort_key))
+
+
+def _sort_key(row: tuple[tuple[Any, ...], object]) -> tuple[Any, ...]:
+    return row[0]
+
+
+def _page(
+    name: str,
+    rows: Iterator[Entity],
+    size: int,
+    show: Callable[[Sequence[Entity]], Iterable[Json]],
+    token: Callable[[Entity], str],
+) -> Json:
+    """The first ``size`` rows as messages, or as many as an answer holds; a token where there are more."""
+    shown: list[Json] = []
+    weight = 0
+    last: Entity | None = None
+    while len(shown) < size:
+        chunk = list(islice(rows, min(_SHOWN_AT_ONCE, size - len(shown))))
+        if not chunk:
+            return render.page(name, shown)
+        for entity, message in zip(chunk, show(chunk), strict=True):
+            weight += len(json.dumps(message)) + 2
+            if last is not None and weight > PAGE_BYTES:
+                return render.page(name, shown, token(last))
+            shown.append(message)
+            last = entity
+    more = last is not None and next(rows, None) is not None
+    return render.page(name, shown, token(last) if more and last is not None else None)
