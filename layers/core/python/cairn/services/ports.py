@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import BinaryIO, Protocol
 
+from cairn.domain.artifacts import FileInfo, Part, Signed
 from cairn.domain.clock import Clock
 from cairn.domain.draft import Draft, Touch
 from cairn.domain.entities import Dataset, Experiment, LoggedModel, Metric, Run
@@ -116,59 +117,65 @@ class LoggedModelStore(Protocol):
         """The experiment's models, newest first, ties by id."""
 
 
-@dataclass(frozen=True, slots=True)
-class FileInfo:
-    """``path`` is relative to the listed root; ``file_size`` in bytes, None for a directory."""
+class ByteStream(Protocol):
+    """Chunks to go through once; ``close`` is for who stops before their end."""
 
-    path: str
-    is_dir: bool
-    file_size: int | None = None
+    def __iter__(self) -> Iterator[bytes]: ...
 
-
-@dataclass(frozen=True, slots=True)
-class Part:
-    part_number: int
-    etag: str
-    url: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class Signed:
-    """A URL that is good for one request: its headers must be sent as given."""
-
-    url: str
-    headers: Mapping[str, str]
-    file_size: int | None = None
+    def close(self) -> None: ...
 
 
 class ArtifactStore(Protocol):
     """Bytes under artifact URIs (``s3://bucket/key`` or ``mlflow-artifacts:/path``) of this deployment.
 
-    Paths are confined to their root by ``artifacts.paths`` before they get here. What is not there raises
-    ResourceDoesNotExist; a URI of another bucket or scheme raises InvalidParameterValue.
+    Paths are confined to their root by ``domain.paths`` before they get here, and once more by the store.
+    What is not there raises ResourceDoesNotExist; a URI of another bucket or scheme raises
+    InvalidParameterValue; what a store cannot do (parts and presigned URLs in a folder) raises
+    NotImplementedHere with the message that MLflow's clients fall back on.
     """
 
-    def list(self, uri: str) -> list[FileInfo]:
-        """One level below ``uri``; nothing for a file or what is missing (MLflow's rule)."""
+    def list(self, uri: str) -> Sequence[FileInfo]:
+        """One level below ``uri``, by name; nothing for a file or what is missing (MLflow's rule)."""
 
-    def open(self, uri: str) -> tuple[Iterable[bytes], int]:
+    def open(self, uri: str) -> tuple[ByteStream, int]:
         """The bytes in chunks, and how many."""
 
-    def save(self, uri: str, body: BinaryIO, length: int | None) -> None: ...
+    def save(self, uri: str, body: BinaryIO, length: int | None) -> None:
+        """The whole file or nothing: readers never see a part of it. A body that ends before its
+        ``length`` raises BadRequest."""
 
     def delete(self, uri: str) -> None:
-        """The object, or everything below the folder; what is missing is no error."""
+        """The object and everything below it; what is missing is no error."""
 
     def begin_upload(self, uri: str, parts: int) -> tuple[str, Sequence[Signed]]:
-        """A multipart upload: its id, and a URL for each part."""
+        """A multipart upload of up to 10,000 parts: its id, and a URL to PUT each part to."""
 
     def complete_upload(self, uri: str, upload_id: str, parts: Sequence[Part]) -> None: ...
 
-    def abort_upload(self, uri: str, upload_id: str) -> None: ...
+    def abort_upload(self, uri: str, upload_id: str) -> None:
+        """An upload that is gone already is no error."""
 
     def sign_download(self, uri: str, seconds: int) -> Signed: ...
 
     def sign_upload(self, uri: str, seconds: int) -> Signed: ...
+
+
+class BlobStore(Protocol):
+    """Bytes that outgrow the table, found by their content."""
+
+    def put(self, data: bytes) -> str:
+        """The key of these bytes; the same bytes have the same key, and may be put again."""
+
+    def get(self, key: str) -> bytes:
+        """Raises ResourceDoesNotExist for an unknown key."""
+
+
+@dataclass(frozen=True, slots=True)
+class Carriage:
+    """How many bytes of a file one request, and one answer, can carry; None: any number."""
+
+    upload: int | None = None
+    download: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -183,6 +190,7 @@ class Stores:
     artifacts: ArtifactStore
     clock: Clock
     bits: RandomBits
+    carriage: Carriage = Carriage()
 
 
 @dataclass(frozen=True, slots=True)

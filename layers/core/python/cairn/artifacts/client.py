@@ -1,0 +1,29 @@
+"""The S3 client that artifacts need: its signatures must hold in URLs that others use."""
+
+from typing import TYPE_CHECKING
+
+import boto3
+from botocore.config import Config
+
+if TYPE_CHECKING:
+    from mypy_boto3_s3.client import S3Client
+
+
+def s3_client(region: str, endpoint: str | None = None) -> "S3Client":
+    """A client whose presigned URLs name the bucket's own region and ask their user for no checksum.
+    ``endpoint`` is an emulator's, where the bucket is part of the path."""
+    return boto3.client(
+        "s3",
+        region_name=region,
+        endpoint_url=endpoint,
+        config=Config(
+            signature_version="s3v4",
+            s3={
+                "addressing_style": "path" if endpoint else "virtual",
+                "us_east_1_regional_endpoint": "regional",
+            },
+            retries={"mode": "standard", "max_attempts": 5},
+            request_checksum_calculation="when_required",
+            response_checksum_validation="when_required",
+        ),
+    )
