@@ -1,15 +1,20 @@
 """The aggregates on a table, and short ways to make experiments and runs."""
 
+import hashlib
 import random
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import count
+from typing import cast
 
 from cairn.domain import runs as changes
 from cairn.domain.entities import ACTIVE, Metric, Run, RunInfo
 from cairn.ids import new_run_id
+from cairn.services.ports import ArtifactStore, Stores
+from cairn.storage.datasets import Datasets
 from cairn.storage.experiments import Experiments
 from cairn.storage.history import History
+from cairn.storage.models import LoggedModels
 from cairn.storage.runs import Runs
 from cairn.storage.table import Table
 
@@ -51,3 +56,33 @@ def points(keys: int, steps: Sequence[int] = (0,)) -> list[Metric]:
         for step in steps
         for key in range(keys)
     ]
+
+
+class MemoryBlobs:
+    """Blobs in a dictionary."""
+
+    def __init__(self) -> None:
+        self.held: dict[str, bytes] = {}
+
+    def put(self, data: bytes) -> str:
+        key = hashlib.sha256(data).hexdigest()
+        self.held[key] = data
+        return key
+
+    def get(self, key: str) -> bytes:
+        return self.held[key]
+
+
+def use_case_stores(table: Table, blobs: MemoryBlobs, seed: int = 0) -> Stores:
+    """What use-cases take, on a table; without artifacts."""
+    found = aggregates(table)
+    return Stores(
+        experiments=found.experiments,
+        runs=found.runs,
+        history=found.history,
+        datasets=Datasets(table, blobs),
+        models=LoggedModels(table, lambda attempt: None),
+        artifacts=cast(ArtifactStore, None),
+        clock=lambda: 1_700_000_000_000,
+        bits=random.Random(seed).getrandbits,
+    )
