@@ -6,9 +6,11 @@ here; nor does anything here know which stores there are.
 
 import base64
 import binascii
+import gzip
 import importlib
 import io
 import logging
+import posixpath
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, BinaryIO
@@ -16,6 +18,7 @@ from urllib.parse import unquote
 
 from pydantic_core import to_json
 
+from cairn.domain.attachments import disposition, served_type
 from cairn.errors import (
     BadRequest,
     CairnError,
@@ -23,7 +26,6 @@ from cairn.errors import (
     InvalidParameterValue,
     PayloadTooLarge,
 )
-from cairn.protocol.attachment import attachment_headers
 from cairn.protocol.message import Creation, Message
 from cairn.protocol.parse import parse_body, parse_query
 from cairn.protocol.route_table import ROUTER
@@ -117,13 +119,14 @@ def read_event(event: Mapping[str, Any], body: BinaryIO | None = None) -> Reques
 
 
 def decoded(path: str) -> str:
-    """A path without its percent-encoding: a REST API passes it on as it was sent, decoded once here, as WSGI
-    does for MLflow."""
+    """A path without its percent-encoding.
+
+    A REST API passes it on as it was sent; it is decoded once, here, as WSGI does for MLflow."""
     return unquote(path, errors="surrogateescape")
 
 
 def raw_methods(path: str) -> dict[str, bool]:
-    """The methods of a percent-encoded path, and whether the request's body is bytes rather than a message."""
+    """The methods of a percent-encoded path; True where the request's body is bytes and no message."""
     return {method: route.has_raw_body for method, route in ROUTER.methods(decoded(path)).items()}
 
 
@@ -131,7 +134,8 @@ def to_lambda(answer: Answer) -> dict[str, Any]:
     """The answer as a proxy integration returns it. Bytes that are no JSON or plain text are base64."""
     content = answer.body if isinstance(answer.body, bytes) else b"".join(answer.body)
     media_type = answer.headers.get("Content-Type", "")
-    is_text = media_type.startswith((JSON_TYPE, "text/plain")) and _is_utf8(content)
+    is_text = "Content-Encoding" not in answer.headers and media_type.startswith((JSON_TYPE, "text/plain"))
+    is_text = is_text and _is_utf8(content)
     return {
         "statusCode": answer.status,
         "headers": dict(answer.headers),
@@ -146,7 +150,7 @@ def _answer(app: App, request: Request) -> Answer:
     caller = ANYONE if route.function == "gateway" else app.read_caller(request.identity)
     use_case = _use_case(route)
     result = use_case(app.stores, caller, _argument(app, request, route, match.params))
-    return _success(app, result)
+    return _success(app, request, result)
 
 
 def _use_case(route: Route) -> Callable[[Stores, Caller, Message | RawCall], Result]:
@@ -196,7 +200,7 @@ def _limited(app: App, request: Request) -> bytes:
         content = request.stream.read(app.max_body + 1)
     if len(content) > app.max_body:
         raise PayloadTooLarge(
-            f"The request body is larger than {app.max_body} bytes. Please split it across several requests."
+            f"The request body is larger than {app.max_body} bytes. Please split it up and try again."
         )
     return content
 
@@ -240,23 +244,43 @@ def _query(event: Mapping[str, Any]) -> dict[str, list[str]]:
     return {name: [value] for name, value in (event.get("queryStringParameters") or {}).items()}
 
 
-def _success(app: App, result: Result) -> Answer:
+def _success(app: App, request: Request, result: Result) -> Answer:
     if isinstance(result, Download):
-        _require_size(app, result.length)
-        return Answer(200, attachment_headers(result.filename, result.length), result.chunks)
+        return Answer(200, _file_headers(result), result.chunks)
     if isinstance(result, Redirect):
         return Answer(302, {"Location": result.url, "Content-Type": "text/plain"}, b"")
     if isinstance(result, Text):
         return Answer(200, {"Content-Type": "text/plain; charset=utf-8"}, result.text.encode())
-    content = to_json(result, inf_nan_mode="strings")
-    _require_size(app, len(content) + content.count(b'"') + content.count(b"\\"))
-    return Answer(200, {"Content-Type": JSON_TYPE}, content)
+    return _fitted(app, request, to_json(result, inf_nan_mode="strings"))
 
 
-def _require_size(app: App, size: int) -> None:
-    """Lambda's answer is JSON that holds this one as a string: quotes and backslashes count twice."""
-    if app.max_answer is not None and size > app.max_answer:
-        raise BadRequest(_TOO_LARGE.format(size=size, limit=app.max_answer))
+def _fitted(app: App, request: Request, content: bytes) -> Answer:
+    """The answer, compressed where it does not fit otherwise and the client takes it so.
+
+    Lambda's own answer is JSON that holds this one as a string: quotes and backslashes count twice, and
+    compressed bytes travel as base64.
+    """
+    headers = {"Content-Type": JSON_TYPE}
+    limit = app.max_answer
+    size = len(content) + content.count(b'"') + content.count(b"\\")
+    if limit is None or size <= limit:
+        return Answer(200, headers, content)
+    if "gzip" in request.headers.get("accept-encoding", ""):
+        content = gzip.compress(content, compresslevel=1)
+        size = (len(content) + 2) // 3 * 4
+        if size <= limit:
+            return Answer(200, {**headers, "Content-Encoding": "gzip"}, content)
+    raise BadRequest(_TOO_LARGE.format(size=size, limit=limit))
+
+
+def _file_headers(download: Download) -> dict[str, str]:
+    """MLflow's ``_response_with_file_attachment_headers``: saved rather than shown, its type not sniffed."""
+    return {
+        "Content-Type": served_type(download.filename),
+        "Content-Disposition": disposition(posixpath.basename(download.filename)),
+        "Content-Length": str(download.length),
+        "X-Content-Type-Options": "nosniff",
+    }
 
 
 def _error(error: CairnError) -> Answer:

@@ -27,7 +27,7 @@ M = TypeVar("M", bound=Message)
 def parse_body(kind: type[M], body: bytes, given: Mapping[str, str | None]) -> M:
     """A message from a JSON body; an empty body counts as ``{}``.
 
-    ``given`` are the fields that path and headers say: they hold, and a body that says otherwise is refused.
+    ``given`` are the fields that path and headers say: a body that says otherwise is refused.
     A body that is a JSON string is decoded once more (MLflow: "older clients may post their JSON
     double-encoded").
     """
@@ -142,8 +142,9 @@ def _settle(shape: _Shape, data: dict[str, Any]) -> None:
 
 
 def _decode(body: bytes) -> object:
-    """JSON, Python's bare NaN and Infinity included. Lone surrogates and bytes that are no UTF-8 are refused,
-    and what nests deeper than any message does."""
+    """JSON, Python's bare NaN and Infinity included.
+
+    Lone surrogates, bytes that are no UTF-8, and what nests deeper than any message does, are refused."""
     if not body.strip():
         return None
     try:

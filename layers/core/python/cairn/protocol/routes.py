@@ -16,12 +16,13 @@ Function = Literal["tracking", "artifacts", "gateway"]
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """One route of the API. A path's ``{name}`` is one segment, ``{name+}`` the rest, one segment at least.
+    """One route of the API. A path's ``{name}`` is one segment, ``{name+}`` the rest of it.
 
-    ``request`` is None where the use-case takes a RawCall: the body is bytes, or the answer is. ``use_case``
-    is ``module.function`` under ``cairn.services``; ``action`` is what a grant will speak of. ``function``
-    is the Lambda function that serves it; ``gateway`` means that API Gateway answers by itself, whoever asks
-    (and the local server through the use-case). Every ``/api/`` route is served under ``/ajax-api/`` too.
+    ``request`` is None where the use-case takes a RawCall: the body is bytes, or the answer is.
+    ``use_case`` is ``module.function`` under ``cairn.services``; ``action`` is what a grant will speak of.
+    ``function`` is the Lambda function that serves it; ``gateway`` means that API Gateway answers by
+    itself, whoever asks (and the local server through the use-case). Every ``/api/`` route is served under
+    ``/ajax-api/`` as well.
     """
 
     method: str

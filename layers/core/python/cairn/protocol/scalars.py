@@ -1,7 +1,7 @@
 """Scalars of MLflow's proto-JSON, read as leniently as protobuf's ``json_format`` reads them.
 
 An int64 may be a number or a numeric string, a double a number or ``"NaN"`` and ``"Infinity"``, an enum its
-name or its number. Bare ``NaN`` and ``Infinity`` tokens, which Python's own ``json`` writes, are doubles too.
+name or its number. Bare ``NaN`` and ``Infinity``, which Python's own ``json`` writes, are doubles too.
 The common case (a number that is one) never leaves pydantic's compiled core.
 """
 
@@ -18,7 +18,7 @@ _STRICT = True
 def to_integer(value: object) -> int:
     """As ``json_format._ConvertInteger``: 5, 5.0, "5", "5.0"; no bool, no space. ValueError otherwise."""
     if isinstance(value, bool) or not isinstance(value, int | float | str):
-        raise ValueError("not an integer")
+        raise ValueError("not an integer")  # noqa: TRY004 -- pydantic reads ValueErrors alone
     if isinstance(value, str):
         if " " in value:
             raise ValueError("not an integer")
@@ -32,7 +32,7 @@ def to_integer(value: object) -> int:
 
 
 def to_double(value: object) -> float:
-    """As ``json_format._ConvertFloat``: whatever ``float`` takes, but not ``"nan"``. ValueError otherwise."""
+    """As ``json_format._ConvertFloat``: what ``float`` takes, but not ``"nan"``. ValueError otherwise."""
     if not isinstance(value, int | float | str) or value == "nan":
         raise ValueError("not a double")
     try:

@@ -180,7 +180,10 @@ class Carriage:
 
 @dataclass(frozen=True, slots=True)
 class Stores:
-    """Everything a use-case may need, wired by the composition root."""
+    """Everything a use-case may need, wired by the composition root.
+
+    ``multipart``: clients are told to move large artifacts in parts and by presigned URL.
+    """
 
     experiments: ExperimentStore
     runs: RunStore
@@ -191,6 +194,7 @@ class Stores:
     clock: Clock
     bits: RandomBits
     carriage: Carriage = Carriage()
+    multipart: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -75,7 +75,7 @@ def restore_run(stores: Stores, caller: Caller, request: messages.RestoreRun) ->
 
 def log_metric(stores: Stores, caller: Caller, request: messages.LogMetric) -> Result:
     """One point, on the run and, where it names one, on its model."""
-    limits.validate_metric(request.key, request.value, request.timestamp, request.step)
+    limits.validate_metric(request.key, request.value, request.timestamp)
     _log(stores, request.run_id, [_metric(request)])
     return {}
 
@@ -92,7 +92,7 @@ def log_batch(stores: Stores, caller: Caller, request: messages.LogBatch) -> Res
     limits.validate_run_id(request.run_id)
     limits.validate_batch_limits(len(request.metrics), len(request.params), len(request.tags))
     for index, metric in enumerate(request.metrics):
-        limits.validate_metric(metric.key, metric.value, metric.timestamp, metric.step, f"metrics[{index}]")
+        limits.validate_metric(metric.key, metric.value, metric.timestamp, f"metrics[{index}]")
     params = [limits.validate_param(p.key, p.value, f"params[{i}]") for i, p in enumerate(request.params)]
     tags = [limits.validate_tag(t.key, t.value, f"tags[{i}]") for i, t in enumerate(request.tags)]
     limits.validate_param_keys_unique([key for key, _ in params])

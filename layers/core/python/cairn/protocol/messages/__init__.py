@@ -1,1 +1,1 @@
-"""MLflow's request messages (service.proto, mlflow_artifacts.proto of MLflow 3.17), one module per aggregate."""
+"""MLflow's request messages (service.proto and mlflow_artifacts.proto of MLflow 3.17), by aggregate."""

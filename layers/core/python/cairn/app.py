@@ -1,0 +1,178 @@
+"""The composition root: the only place that names concrete stores and makes clients.
+
+``build`` wires a deployed function, ``build_local`` a server on this machine on a SQLite file and a folder,
+``build_local_aws`` one on DynamoDB and S3 at an endpoint.
+"""
+
+import secrets
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, cast
+
+from cairn.artifacts.blobs import FolderBlobs, S3Blobs
+from cairn.artifacts.folder import FolderArtifacts
+from cairn.artifacts.s3 import S3Artifacts
+from cairn.domain.clock import system_clock
+from cairn.http import App
+from cairn.services.ports import ArtifactStore, BlobStore, Carriage, Stores
+from cairn.settings import Settings
+from cairn.sharing.caller import iam_caller, local_caller
+from cairn.storage.datasets import Datasets
+from cairn.storage.experiments import Experiments
+from cairn.storage.history import History
+from cairn.storage.models import LoggedModels
+from cairn.storage.retry import Retry
+from cairn.storage.runs import Runs
+from cairn.storage.table import Table
+
+if TYPE_CHECKING:
+    from mypy_boto3_s3.client import S3Client
+
+_MEBIBYTE = 2**20
+_LAMBDA_BODY = 6 * _MEBIBYTE
+_LAMBDA_ANSWER = 6 * _MEBIBYTE - 16 * 1024
+"""Lambda takes and returns 6 MB; what wraps an answer needs a little of it."""
+_LAMBDA_FILE = 4_500_000
+"""Bytes of a file that fit into 6 MB as base64."""
+_LOCAL_BODY = 128 * _MEBIBYTE
+"""A dataset's profile alone may have 16 million characters."""
+_LOCAL_LOCATION = "mlflow-artifacts:/"
+
+
+def build(settings: Settings) -> App:
+    """A deployed function: DynamoDB and S3, callers by their AWS signature."""
+    return App(
+        _aws_stores(settings, Carriage(upload=_LAMBDA_FILE, download=_LAMBDA_FILE)),
+        iam_caller,
+        max_body=_LAMBDA_BODY,
+        max_answer=_LAMBDA_ANSWER,
+    )
+
+
+def build_local(database: Path | None, artifacts: Path, blobs: Path, staging: Path) -> App:
+    """A server on this machine: one SQLite file (None: a temporary one) and folders.
+
+    The experiment ``0`` is made where it is missing. ``staging`` lies on the file system of ``artifacts``.
+    """
+    from cairn.storage.sqlite import SqliteTable
+
+    stores = _stores(
+        SqliteTable(database),
+        lambda experiment_id: f"{_LOCAL_LOCATION}{experiment_id}",
+        FolderArtifacts(artifacts, staging),
+        FolderBlobs(blobs),
+        Carriage(),
+        multipart=False,
+    )
+    return _local(stores)
+
+
+def build_local_aws(settings: Settings) -> App:
+    """A server on this machine whose data is at ``settings.endpoint``.
+
+    Table, bucket and experiment ``0`` are made where they are missing."""
+    from cairn.storage.dynamodb import create_table
+
+    create_table(_dynamodb(settings), settings.table)
+    _create_bucket(settings)
+    return _local(_aws_stores(settings, Carriage()))
+
+
+def ensure_default(app: App) -> None:
+    """Make the experiment ``0`` where it is missing: at deployment, or at a local server's first start."""
+    experiments = app.stores.experiments
+    assert isinstance(experiments, Experiments)
+    experiments.ensure_default(app.stores.clock())
+
+
+def _local(stores: Stores) -> App:
+    app = App(stores, local_caller, max_body=_LOCAL_BODY)
+    ensure_default(app)
+    return app
+
+
+def _aws_stores(settings: Settings, carriage: Carriage) -> Stores:
+    from cairn.storage.dynamodb import DynamoDBTable
+
+    s3 = cast("S3Client", _Later(lambda: _s3(settings)))
+    return _stores(
+        DynamoDBTable(_dynamodb(settings), settings.table),
+        settings.location_of,
+        S3Artifacts(s3, settings.bucket, settings.artifact_prefix),
+        S3Blobs(s3, settings.bucket),
+        carriage,
+        multipart=settings.multipart,
+    )
+
+
+def _stores(
+    table: Table,
+    location_of: Callable[[str], str],
+    artifacts: ArtifactStore,
+    blobs: BlobStore,
+    carriage: Carriage,
+    *,
+    multipart: bool,
+) -> Stores:
+    pause = Retry().wait
+    return Stores(
+        experiments=Experiments(table, location_of),
+        runs=Runs(table, pause),
+        history=History(table),
+        datasets=Datasets(table, blobs),
+        models=LoggedModels(table, pause),
+        artifacts=artifacts,
+        clock=system_clock,
+        bits=secrets.randbits,
+        carriage=carriage,
+        multipart=multipart,
+    )
+
+
+def _dynamodb(settings: Settings) -> Any:
+    import boto3
+
+    from cairn.storage.dynamodb import client_config
+
+    return boto3.client(
+        "dynamodb",
+        region_name=settings.region,
+        endpoint_url=settings.endpoint,
+        config=client_config(),
+    )
+
+
+def _s3(settings: Settings) -> "S3Client":
+    from cairn.artifacts.client import s3_client
+
+    return s3_client(settings.region, settings.endpoint)
+
+
+def _create_bucket(settings: Settings) -> None:
+    client = _s3(settings)
+    try:
+        if settings.region == "us-east-1":
+            client.create_bucket(Bucket=settings.bucket)
+        else:
+            client.create_bucket(
+                Bucket=settings.bucket,
+                CreateBucketConfiguration={"LocationConstraint": cast(Any, settings.region)},
+            )
+    except (client.exceptions.BucketAlreadyOwnedByYou, client.exceptions.BucketAlreadyExists):
+        return
+
+
+class _Later:
+    """A client that is made at its first use: most requests need no S3, no cold start should wait for it."""
+
+    def __init__(self, make: Callable[[], Any]) -> None:
+        self._make = make
+        self._lock = threading.Lock()
+        self._client: Any = None
+
+    def __getattr__(self, name: str) -> Any:
+        with self._lock:
+            if self._client is None:
+                self._client = self._make()
+        return getattr(self._client, name)

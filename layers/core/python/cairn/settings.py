@@ -1,0 +1,82 @@
+"""The settings of a deployed function: one model of its environment, checked once at its start.
+
+Each variable is described here and in docs/settings.md; a test compares the two. A local server has no
+environment of its own: its command line says where the data is.
+"""
+
+import os
+from collections.abc import Mapping
+from typing import Self
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+
+
+class SettingsError(Exception):
+    """The environment does not describe a deployment; the message names the variables."""
+
+
+class Settings(BaseModel):
+    """Environment variables, by alias."""
+
+    model_config = ConfigDict(frozen=True, populate_by_name=True, extra="ignore")
+
+    table: str = Field(alias="CAIRN_TABLE", min_length=1, description="Name of the DynamoDB table.")
+    bucket: str = Field(
+        alias="CAIRN_BUCKET",
+        min_length=1,
+        description="Name of the S3 bucket that holds artifacts and large dataset profiles.",
+    )
+    region: str = Field(
+        alias="AWS_REGION",
+        min_length=1,
+        description="Region of table and bucket. Lambda sets it by itself.",
+    )
+    artifact_prefix: str = Field(
+        default="artifacts",
+        alias="CAIRN_ARTIFACT_PREFIX",
+        min_length=1,
+        description="Folder of the bucket below which every artifact lies, those of `mlflow-artifacts:` "
+        "locations too.",
+    )
+    artifact_root: str = Field(
+        default="",
+        alias="CAIRN_ARTIFACT_ROOT",
+        description="Where new experiments keep their artifacts, unless their creator says otherwise: the "
+        "experiment's id is appended. Empty for `s3://<bucket>/<prefix>`, which clients write with their "
+        "own credentials; `mlflow-artifacts:/` sends every byte through this API or a presigned URL.",
+    )
+    multipart: bool = Field(
+        default=True,
+        alias="CAIRN_MULTIPART",
+        description="Whether clients are told (`server-info`) to move large files of `mlflow-artifacts:` "
+        "locations in parts, by presigned URLs.",
+    )
+    endpoint: str | None = Field(
+        default=None,
+        alias="AWS_ENDPOINT_URL",
+        description="An emulator's URL instead of AWS.",
+    )
+
+    @field_validator("artifact_root")
+    @classmethod
+    def _root_is_served(cls, value: str) -> str:
+        if value and not value.startswith(("s3://", "mlflow-artifacts:/")):
+            raise ValueError("an artifact root starts with s3:// or mlflow-artifacts:/")
+        return value
+
+    @classmethod
+    def from_environment(cls, environment: Mapping[str, str] = os.environ) -> Self:
+        """Raises SettingsError, which names what is missing or wrong and shows no value."""
+        try:
+            return cls.model_validate(dict(environment))
+        except ValidationError as error:
+            wrong = [
+                f"{'.'.join(map(str, fault['loc']))}: {fault['msg']}"
+                for fault in error.errors(include_url=False, include_input=False)
+            ]
+            raise SettingsError("; ".join(wrong)) from None
+
+    def location_of(self, experiment_id: str) -> str:
+        """The default artifact location of an experiment."""
+        root = self.artifact_root or f"s3://{self.bucket}/{self.artifact_prefix}"
+        return f"{root.rstrip('/')}/{experiment_id}"
