@@ -63,7 +63,6 @@ ERRORS: Mapping[str, Callable[[str], Exception]] = {
     "ResourceNotFoundException": _unexpected,
     "TableNotFoundException": _unexpected,
     "UnrecognizedClientException": _unexpected,
-    "InvalidEndpointException": _unexpected,
     # Answers of operations that Cairn does not use: administration, backups, exports, PartiQL.
     "BackupInUseException": _unexpected,
     "BackupNotFoundException": _unexpected,
