@@ -1,0 +1,1 @@
+"""The few parts that the stacks are made of."""

@@ -1,0 +1,68 @@
+"""The outer gate: whose requests API Gateway lets through to the functions at all.
+
+It is a static resource policy in the template. Nothing is public: every method asks for a signature
+(AWS_IAM), and a caller needs ``execute-api:Invoke`` in its own identity policy, whatever the gate says.
+In the owner's account an allow of either policy suffices, so the gate's allows exclude that account: its
+people need their identity policy like everybody else.
+"""
+
+import re
+from dataclasses import dataclass
+from typing import Literal, Self
+
+MAX_ACCOUNTS = 400
+"""An account takes 15 characters of the 8,192 that a resource policy holds."""
+
+Kind = Literal["own-account", "organisation", "accounts", "any-aws-principal"]
+
+
+@dataclass(frozen=True, slots=True)
+class Gate:
+    """``members`` are the organisation's id, or the account ids; empty for the other kinds."""
+
+    kind: Kind
+    members: tuple[str, ...] = ()
+
+    @classmethod
+    def parse(cls, text: str) -> Self:
+        """Raises ValueError that says what may be written."""
+        name, _, rest = text.partition(":")
+        if name == "own-account" and not rest:
+            return cls("own-account")
+        if name == "any-aws-principal" and not rest:
+            return cls("any-aws-principal")
+        if name == "organisation" and re.fullmatch(r"o-[a-z0-9]{10,32}", rest):
+            return cls("organisation", (rest,))
+        accounts = tuple(dict.fromkeys(part.strip() for part in rest.split(",")))
+        if name == "accounts" and all(re.fullmatch(r"\d{12}", account) for account in accounts):
+            if len(accounts) > MAX_ACCOUNTS:
+                raise ValueError(f"at most {MAX_ACCOUNTS} accounts fit a policy; name the organisation")
+            return cls("accounts", accounts)
+        raise ValueError(
+            "access is own-account, organisation:o-..., accounts:<12 digits>,... or any-aws-principal"
+        )
+
+    def statements(self, owner: str) -> list[dict[str, object]]:
+        """The resource policy's statements; ``owner`` is the account that the API is deployed to.
+
+        ``Principal: *`` is narrowed by the condition; anonymous requests never reach the policy, since
+        AWS_IAM refuses them first (MISSING_AUTHENTICATION_TOKEN).
+        """
+        if self.kind == "own-account":
+            return [_statement("Deny", {"StringNotEquals": {"aws:PrincipalAccount": owner}})]
+        elsewhere: dict[str, object] = {"StringNotEquals": {"aws:PrincipalAccount": owner}}
+        if self.kind == "organisation":
+            elsewhere["StringEquals"] = {"aws:PrincipalOrgID": self.members[0]}
+        if self.kind == "accounts":
+            elsewhere["StringEquals"] = {"aws:PrincipalAccount": list(self.members)}
+        return [_statement("Allow", elsewhere)]
+
+
+def _statement(effect: str, condition: dict[str, object]) -> dict[str, object]:
+    return {
+        "Effect": effect,
+        "Principal": {"AWS": "*"},
+        "Action": "execute-api:Invoke",
+        "Resource": "execute-api:/*",
+        "Condition": condition,
+    }

@@ -1,0 +1,1 @@
+"""Stacks by lifetime: data is kept, the API changes daily."""

@@ -1,0 +1,142 @@
+"""What changes daily: functions, layers, the REST API and its alarms. Deleting this stack loses no data."""
+
+from collections.abc import Iterable
+
+from aws_cdk import CfnOutput, Stack
+from aws_cdk import aws_iam as iam
+from constructs import Construct
+
+from cairn.protocol.routes import Route
+from infra import packages, permissions
+from infra.constructs.default_experiment import DefaultExperiment
+from infra.constructs.function import Function
+from infra.constructs.layers import Layers
+from infra.constructs.monitoring import Monitoring
+from infra.constructs.tracking_api import TrackingApi
+from infra.nag import accept
+from infra.resources import plan
+from infra.settings import Settings
+from infra.stacks.data import DataStack
+
+REQUEST_TIMEOUT_S = 28
+"""A second less than API Gateway waits (29 s), so that a slow function is the one to say so."""
+
+_ROOTS = {"s3": "", "proxied": "mlflow-artifacts:/"}
+"""What the functions are told (cairn.settings): empty is ``s3://bucket/prefix``."""
+
+BUCKET_EXPORT = "ExportsOutputFnGetAttArtifacts82DD59A1Arn3B515032"
+"""The name under which the data stack exports the bucket's ARN, as findings about it say."""
+
+
+class ApiStack(Stack):
+    def __init__(
+        self,
+        scope: Construct,
+        construct_id: str,
+        *,
+        settings: Settings,
+        data: DataStack,
+        routes: Iterable[Route],
+        dependencies: packages.Layer,
+    ) -> None:
+        super().__init__(
+            scope, construct_id, description="Cairn: MLflow's REST API (functions and gateway)"
+        )
+        self._settings = settings
+        self._data = data
+        self._layers = Layers(self, "Layers", dependencies)
+        table, bucket, key = data.table, data.bucket, data.key
+        self.tracking = self._function(
+            "Tracking",
+            "tracking",
+            "Experiments, runs, metrics, logged models",
+            [
+                permissions.on_table(table, permissions.READ_TABLE + permissions.WRITE_TABLE),
+                permissions.on_blobs(bucket),
+                *permissions.on_key(key, "dynamodb"),
+                *permissions.on_key(key, "s3"),
+            ],
+        )
+        self.artifacts = self._function(
+            "ArtifactsApi",
+            "artifacts",
+            "Artifacts: lists, bytes, multipart uploads, presigned URLs",
+            [
+                permissions.on_table(table, permissions.READ_TABLE),
+                *permissions.on_artifacts(bucket),
+                *permissions.on_key(key, "dynamodb"),
+                *permissions.on_key(key, "s3"),
+            ],
+        )
+        for function, folder in (
+            (self.tracking, permissions.BLOBS),
+            (self.artifacts, permissions.ARTIFACTS),
+        ):
+            accept(
+                function.role,
+                f"AwsSolutions-IAM5[Resource::{data.stack_name}:{BUCKET_EXPORT}/{folder}/*]",
+                "Objects of one folder, under names that are known at run time only.",
+            )
+        self.bootstrap = self._function(
+            "Bootstrap",
+            "bootstrap",
+            "Makes the experiment Default at deploy",
+            [
+                permissions.on_table(table, permissions.MAKE_DEFAULT),
+                *permissions.on_key(key, "dynamodb"),
+            ],
+        )
+        DefaultExperiment(self, "DefaultExperiment", self.bootstrap)
+        self.api = TrackingApi(
+            self,
+            "Api",
+            stage=settings.stage,
+            plan=plan(routes),
+            functions={"tracking": self.tracking.resource, "artifacts": self.artifacts.resource},
+            gate=settings.gate,
+            rate_limit=settings.rate_limit,
+            burst_limit=settings.burst_limit,
+            log_days=settings.log_days,
+            log_role=settings.gateway_log_role,
+        )
+        Monitoring(
+            self,
+            "Monitoring",
+            settings=settings,
+            rest_api=self.api.rest_api,
+            functions={"Tracking": self.tracking.resource, "Artifacts": self.artifacts.resource},
+            table=table,
+        )
+        CfnOutput(
+            self,
+            "TrackingUri",
+            value=self.api.tracking_uri,
+            description="MLFLOW_TRACKING_URI; with MLFLOW_TRACKING_AWS_SIGV4=true",
+        )
+        CfnOutput(
+            self,
+            "InvokeArn",
+            value=self.api.rest_api.arn_for_execute_api("*", "/*", settings.stage),
+            description="The resource of execute-api:Invoke in a caller's identity policy",
+        )
+
+    def _function(
+        self, construct_id: str, name: str, description: str, statements: list[iam.PolicyStatement]
+    ) -> Function:
+        return Function(
+            self,
+            construct_id,
+            name=name,
+            description=description,
+            layers=self._layers,
+            environment={
+                "CAIRN_TABLE": self._data.table.table_name,
+                "CAIRN_BUCKET": self._data.bucket.bucket_name,
+                "CAIRN_ARTIFACT_PREFIX": permissions.ARTIFACTS,
+                "CAIRN_ARTIFACT_ROOT": _ROOTS[self._settings.artifacts],
+            },
+            statements=statements,
+            memory_mb=self._settings.memory_mb,
+            timeout_s=REQUEST_TIMEOUT_S,
+            log_days=self._settings.log_days,
+        )

@@ -1,0 +1,238 @@
+"""What changes daily: functions, layers, the REST API and the answers that it gives by itself."""
+
+import json
+from typing import Any
+
+import pytest
+
+from cairn.services import server
+from cairn.settings import Settings as CoreSettings
+from infra.gateway_responses import GATEWAY_ANSWERS
+from infra.resources import PROXY
+from tests.infra.synthesis import Assembly
+
+REQUIRED_ANSWERS = {
+    "ACCESS_DENIED": (403, "PERMISSION_DENIED"),
+    "EXPIRED_TOKEN": (401, "UNAUTHENTICATED"),
+    "INVALID_SIGNATURE": (401, "UNAUTHENTICATED"),
+    "MISSING_AUTHENTICATION_TOKEN": (401, "UNAUTHENTICATED"),
+    "UNAUTHORIZED": (401, "UNAUTHENTICATED"),
+    "THROTTLED": (429, "REQUEST_LIMIT_EXCEEDED"),
+    "INTEGRATION_TIMEOUT": (504, "TEMPORARILY_UNAVAILABLE"),
+    "REQUEST_TOO_LARGE": (413, "BAD_REQUEST"),
+    "RESOURCE_NOT_FOUND": (404, "ENDPOINT_NOT_FOUND"),
+    "DEFAULT_4XX": (None, "BAD_REQUEST"),
+    "DEFAULT_5XX": (None, "INTERNAL_ERROR"),
+}
+
+
+def methods(assembly: Assembly) -> dict[str, dict[str, Any]]:
+    """Every method's properties by ``METHOD /path``."""
+    resources = assembly.resources("Api", "AWS::ApiGateway::Resource")
+
+    def path(reference: dict[str, Any]) -> str:
+        if "Fn::GetAtt" in reference:
+            return ""
+        properties = resources[reference["Ref"]]["Properties"]
+        return f"{path(properties['ParentId'])}/{properties['PathPart']}"
+
+    found = assembly.resources("Api", "AWS::ApiGateway::Method").values()
+    return {
+        f"{m['Properties']['HttpMethod']} {path(m['Properties']['ResourceId']) or '/'}": m["Properties"]
+        for m in found
+    }
+
+
+def functions(assembly: Assembly) -> dict[str, dict[str, Any]]:
+    """Every function's properties by the service name that it logs under."""
+    return {
+        f["Properties"]["Environment"]["Variables"]["POWERTOOLS_SERVICE_NAME"]: f["Properties"]
+        for f in assembly.resources("Api", "AWS::Lambda::Function").values()
+    }
+
+
+def test_every_method_asks_for_a_signature(default: Assembly) -> None:
+    assert {m["AuthorizationType"] for m in methods(default).values()} == {"AWS_IAM"}
+
+
+def test_the_api_has_few_resources(default: Assembly) -> None:
+    assert len(default.resources("Api", "AWS::ApiGateway::Resource")) <= 60
+    assert all(len(template["Resources"]) <= 200 for template in default.templates.values())
+
+
+def test_unknown_paths_at_the_root_reach_a_function(default: Assembly) -> None:
+    assert methods(default)[f"ANY /{PROXY}"]["Integration"]["Type"] == "AWS_PROXY"
+
+
+@pytest.mark.parametrize(
+    ("path", "content_type", "body"),
+    [
+        ("/health", "text/plain", "OK"),
+        ("/version", "text/plain", server.MLFLOW_VERSION),
+        ("/api/3.0/mlflow/server-info", "application/json", json.dumps(server.SERVER_INFO)),
+        ("/ajax-api/3.0/mlflow/server-info", "application/json", json.dumps(server.SERVER_INFO)),
+    ],
+)
+def test_first_questions_are_answered_without_a_function(
+    default: Assembly, path: str, content_type: str, body: str
+) -> None:
+    integration = methods(default)[f"GET {path}"]["Integration"]
+    (response,) = integration["IntegrationResponses"]
+    assert integration["Type"] == "MOCK"
+    assert response["ResponseParameters"] == {"method.response.header.Content-Type": f"'{content_type}'"}
+    assert response["ResponseTemplates"] == {"application/json": body}
+    # Everything is binary here (*/*): without the conversion API Gateway answers 500.
+    assert integration["ContentHandling"] == response["ContentHandling"] == "CONVERT_TO_TEXT"
+
+
+def test_fixed_answers_are_given_to_the_clients_sigv4_signer(default: Assembly) -> None:
+    """requests-auth-aws-sigv4 adds a form's Content-Type to a GET; a type without template would be 415."""
+    integration = methods(default)["GET /version"]["Integration"]
+    assert {"application/json", "application/x-www-form-urlencoded"} <= integration[
+        "RequestTemplates"
+    ].keys()
+
+
+def test_the_version_is_the_pinned_clients() -> None:
+    import mlflow
+
+    assert mlflow.__version__ == server.MLFLOW_VERSION
+
+
+def test_fixed_answers_hold_no_template_syntax() -> None:
+    """They are rendered by API Gateway's Velocity engine: ``$`` and ``#`` would be read."""
+    assert not set("$#") & set(json.dumps(server.SERVER_INFO) + server.MLFLOW_VERSION)
+
+
+def test_the_gateways_own_answers_have_mlflows_shape(default: Assembly) -> None:
+    found = {}
+    for response in default.resources("Api", "AWS::ApiGateway::GatewayResponse").values():
+        properties = response["Properties"]
+        template = properties["ResponseTemplates"]["application/json"]
+        body = json.loads(template.replace("$context.error.messageString", '"said"'))
+        assert body.keys() == {"error_code", "message"}, properties["ResponseType"]
+        assert body["message"]
+        status = properties.get("StatusCode")
+        found[properties["ResponseType"]] = (int(status) if status else None, body["error_code"])
+    assert found.keys() == GATEWAY_ANSWERS.keys()
+    assert {kind: found[kind] for kind in REQUIRED_ANSWERS} == REQUIRED_ANSWERS
+
+
+def test_statuses_of_the_gateway_are_mlflows_for_the_code() -> None:
+    """Where they differ the client would take a final answer for a passing one, or the reverse."""
+    from mlflow.exceptions import ERROR_CODE_TO_HTTP_STATUS
+
+    differs = {
+        kind: (answer.status, answer.error_code)
+        for kind, answer in GATEWAY_ANSWERS.items()
+        if answer.status not in (None, ERROR_CODE_TO_HTTP_STATUS.get(answer.error_code, answer.status))
+    }
+    assert differs == {
+        "REQUEST_TOO_LARGE": (413, "BAD_REQUEST"),  # MLflow has no code for 413
+        "INTEGRATION_TIMEOUT": (504, "TEMPORARILY_UNAVAILABLE"),  # nor for 504; both are repeated
+    }
+
+
+def test_bodies_of_any_media_type_pass_as_bytes(default: Assembly) -> None:
+    assert default.only("Api", "AWS::ApiGateway::RestApi")["Properties"]["BinaryMediaTypes"] == ["*/*"]
+
+
+def test_the_stage_throttles_logs_and_traces(default: Assembly) -> None:
+    stage = default.only("Api", "AWS::ApiGateway::Stage")["Properties"]
+    (settings,) = stage["MethodSettings"]
+    assert settings == {
+        "DataTraceEnabled": False,
+        "HttpMethod": "*",
+        "LoggingLevel": "ERROR",
+        "MetricsEnabled": True,
+        "ResourcePath": "/*",
+        "ThrottlingBurstLimit": 2000,
+        "ThrottlingRateLimit": 1000,
+    }
+    assert stage["TracingEnabled"] is True
+    line = json.loads(stage["AccessLogSetting"]["Format"])
+    assert line["caller"] == "$context.identity.userArn"
+    assert "$context.requestId" in line.values()
+
+
+def test_api_gateways_log_role_is_made_once_per_account(default: Assembly, everything: Assembly) -> None:
+    account = default.only("Api", "AWS::ApiGateway::Account")
+    assert account["DeletionPolicy"] == "Retain"
+    assert not everything.resources("Api", "AWS::ApiGateway::Account")
+
+
+def test_functions_run_on_arm_with_active_tracing_and_both_layers(default: Assembly) -> None:
+    found = functions(default)
+    assert found.keys() == {"cairn-tracking", "cairn-artifacts", "cairn-bootstrap"}
+    for function in found.values():
+        assert function["Runtime"] == "python3.13"
+        assert function["Architectures"] == ["arm64"]
+        assert function["Handler"] == "handler.handler"
+        assert function["TracingConfig"] == {"Mode": "Active"}
+        assert len(function["Layers"]) == 2
+        assert function["Timeout"] < 29, "API Gateway would give up first"
+
+
+@pytest.mark.parametrize(
+    ("name", "location"), [("default", "s3://name/artifacts/7"), ("everything", "mlflow-artifacts:/7")]
+)
+def test_functions_are_told_what_they_need(
+    name: str, location: str, request: pytest.FixtureRequest
+) -> None:
+    for function in functions(request.getfixturevalue(name)).values():
+        variables = function["Environment"]["Variables"]
+        given = {key: value if isinstance(value, str) else "name" for key, value in variables.items()}
+        assert CoreSettings.from_environment({**given, "AWS_REGION": "here"}).location_of("7") == location
+
+
+def test_every_function_has_a_role_and_a_log_group_of_its_own(default: Assembly) -> None:
+    found = functions(default).values()
+    assert len({str(f["Role"]) for f in found}) == len(found)
+    assert len({str(f["LoggingConfig"]) for f in found}) == len(found)
+
+
+def test_every_log_ends(default: Assembly, everything: Assembly) -> None:
+    for assembly, days in ((default, 30), (everything, 7)):
+        groups = dict(assembly.all("AWS::Logs::LogGroup"))
+        assert len(groups) == 4
+        assert {g["Properties"]["RetentionInDays"] for g in groups.values()} == {days}
+
+
+def test_only_this_api_may_call_the_functions(default: Assembly) -> None:
+    permissions = default.resources("Api", "AWS::Lambda::Permission").values()
+    assert len(permissions) == 2
+    for permission in permissions:
+        assert permission["Properties"]["Principal"] == "apigateway.amazonaws.com"
+        assert "RestApi" in json.dumps(permission["Properties"]["SourceArn"])
+
+
+def test_the_default_experiment_is_made_at_deploy_when_the_role_may(default: Assembly) -> None:
+    resource = default.only("Api", "Custom::CairnDefaultExperiment")
+    depends = " ".join(resource["DependsOn"])
+    assert "BootstrapRoleDefaultPolicy" in depends
+    assert resource["Properties"]["ServiceTimeout"] == "120"
+
+
+def test_the_tracking_uri_is_ready_to_paste(default: Assembly) -> None:
+    separator, parts = default.templates["Api"]["Outputs"]["TrackingUri"]["Value"]["Fn::Join"]
+    text = separator.join(part if isinstance(part, str) else "*" for part in parts)
+    assert text == "https://*.execute-api.*.*/*", "no slash at the end"
+    assert default.resources("Api", "AWS::ApiGateway::Stage").keys() == {parts[-1]["Ref"]}
+
+
+def test_everything_is_tagged(everything: Assembly) -> None:
+    for kind in (
+        "AWS::DynamoDB::Table",
+        "AWS::S3::Bucket",
+        "AWS::Lambda::Function",
+        "AWS::ApiGateway::Stage",
+    ):
+        for _, resource in everything.all(kind):
+            tags = {tag["Key"]: tag["Value"] for tag in resource["Properties"]["Tags"]}
+            assert {"project": "cairn", "stage": "lab", "team": "ml"}.items() <= tags.items(), kind
+
+
+def test_the_templates_name_no_account_and_no_region(default: Assembly) -> None:
+    manifest = json.loads((default.folder / "manifest.json").read_text())
+    environments = {a["environment"] for a in manifest["artifacts"].values() if "environment" in a}
+    assert environments == {"aws://unknown-account/unknown-region"}

@@ -1,0 +1,131 @@
+"""Least privilege: every action that a role holds is listed here with what it is for."""
+
+from collections.abc import Iterator
+from inspect import signature
+from typing import Any
+
+import pytest
+
+from cairn.artifacts.blobs import S3Blobs
+from cairn.settings import Settings
+from infra import permissions
+from tests.infra.synthesis import Assembly
+
+LOGS = {
+    "logs:CreateLogStream": "Lambda writes the function's own log group",
+    "logs:PutLogEvents": "Lambda writes the function's own log group",
+    "xray:PutTelemetryRecords": "active tracing",
+    "xray:PutTraceSegments": "active tracing",
+}
+READ = {
+    "dynamodb:BatchGetItem": "the facts of a page of runs",
+    "dynamodb:GetItem": "an experiment's head, a run's facts",
+    "dynamodb:Query": "an experiment's runs, a run's metric log",
+}
+WRITE = {
+    "dynamodb:BatchWriteItem": "tags of an experiment, many points",
+    "dynamodb:ConditionCheckItem": "a transaction that depends on what it does not write",
+    "dynamodb:DeleteItem": "tags, name guards of renamed experiments",
+    "dynamodb:PutItem": "new experiments, runs, points",
+    "dynamodb:UpdateItem": "counters, latest values",
+}
+OBJECTS = {
+    "s3:AbortMultipartUpload": "mpu/abort",
+    "s3:DeleteObject": "deleting artifacts",
+    "s3:GetObject": "downloads, and presigned URLs for them",
+    "s3:ListBucket": "listing artifacts; a missing object is 404 instead of 403",
+    "s3:PutObject": "uploads, multipart uploads, and presigned URLs for them",
+}
+BLOBS = {
+    "s3:GetObject": "dataset profiles over 100 KB",
+    "s3:PutObject": "dataset profiles over 100 KB",
+}
+JUSTIFIED: dict[str, dict[str, str]] = {
+    "Tracking": LOGS | READ | WRITE | BLOBS,
+    "ArtifactsApi": LOGS | READ | OBJECTS,
+    "Bootstrap": LOGS
+    | {
+        "dynamodb:GetItem": "is the experiment Default there?",
+        "dynamodb:PutItem": "its head, list entry and name guard, in one transaction",
+    },
+}
+KEY = {
+    "kms:Decrypt": "the table's or an object's data key",
+    "kms:DescribeKey": "DynamoDB looks the key up with the caller's rights",
+    "kms:Encrypt": "DynamoDB, on a write",
+    "kms:GenerateDataKey": "a new object's data key",
+    "kms:ReEncryptFrom": "DynamoDB, when the table's key changes",
+    "kms:ReEncryptTo": "DynamoDB, when the table's key changes",
+}
+NO_RESOURCE = {"xray:PutTelemetryRecords", "xray:PutTraceSegments"}
+"""Actions that know no resources (service authorization reference): the only ones that may say ``*``."""
+
+
+def as_list(value: object) -> list[Any]:
+    return value if isinstance(value, list) else [value]
+
+
+def statements(assembly: Assembly) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Each statement of each role of ours, by the construct that the role belongs to."""
+    for name, policy in assembly.all("AWS::IAM::Policy"):
+        owner = name.removeprefix("").split("Role")[0]
+        for statement in policy["Properties"]["PolicyDocument"]["Statement"]:
+            yield owner, statement
+
+
+@pytest.mark.parametrize(("name", "extra"), [("default", {}), ("everything", KEY)])
+def test_every_permission_is_justified_and_none_is_missing(
+    name: str, extra: dict[str, str], request: pytest.FixtureRequest
+) -> None:
+    assembly: Assembly = request.getfixturevalue(name)
+    held: dict[str, set[str]] = {}
+    for owner, statement in statements(assembly):
+        assert statement["Effect"] == "Allow"
+        held.setdefault(owner, set()).update(as_list(statement["Action"]))
+    assert held == {owner: set(actions) | set(extra) for owner, actions in JUSTIFIED.items()}
+
+
+def test_no_action_is_a_wildcard(default: Assembly, everything: Assembly) -> None:
+    for assembly in (default, everything):
+        for owner, statement in statements(assembly):
+            assert not [a for a in as_list(statement["Action"]) if "*" in a], owner
+
+
+def test_only_actions_without_resources_are_allowed_on_everything(default: Assembly) -> None:
+    for owner, statement in statements(default):
+        if "*" in as_list(statement["Resource"]):
+            assert set(as_list(statement["Action"])) <= NO_RESOURCE, owner
+
+
+def test_a_customers_key_is_used_through_its_service_alone(everything: Assembly) -> None:
+    for _, statement in statements(everything):
+        if any(action.startswith("kms:") for action in as_list(statement["Action"])):
+            assert list(statement["Condition"]["StringEquals"]) == ["kms:ViaService"]
+
+
+def test_roles_have_no_managed_policy_but_api_gateways_own(default: Assembly) -> None:
+    managed = [
+        name for name, role in default.all("AWS::IAM::Role") if "ManagedPolicyArns" in role["Properties"]
+    ]
+    assert [name for name in managed if "LogRole" not in name] == []
+
+
+def test_every_role_is_bounded_where_the_deployer_says_so(default: Assembly, everything: Assembly) -> None:
+    for _, role in everything.all("AWS::IAM::Role"):
+        assert "developer-boundary" in str(role["Properties"]["PermissionsBoundary"])
+    for _, role in default.all("AWS::IAM::Role"):
+        assert "PermissionsBoundary" not in role["Properties"]
+
+
+def test_objects_are_reached_in_the_folder_of_the_functions_task_alone(default: Assembly) -> None:
+    folders = {"Tracking": "/blobs/*", "ArtifactsApi": "/artifacts/*"}
+    found = {}
+    for owner, statement in statements(default):
+        if "s3:GetObject" in as_list(statement["Action"]):
+            found[owner] = statement["Resource"]["Fn::Join"][1][-1]
+    assert found == folders
+
+
+def test_the_folders_are_those_that_the_core_uses() -> None:
+    assert signature(S3Blobs).parameters["prefix"].default == permissions.BLOBS
+    assert Settings.model_fields["artifact_prefix"].default == permissions.ARTIFACTS
