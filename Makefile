@@ -41,7 +41,7 @@ types: $(READY) ## Check types with mypy, strict
 	$(BIN)/mypy
 
 synth: $(READY) ## Write the CloudFormation templates to cdk.out; needs no AWS account
-	$(BIN)/python infra/app.py
+	$(BIN)/python -m infra.app
 
 bench: $(READY) ## Compare Cairn with MLflow's own server, write docs/benchmarks.md
 	$(BIN)/python -m bench

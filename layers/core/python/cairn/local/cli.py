@@ -62,7 +62,8 @@ class _Version(argparse.Action):
     def __call__(self, parser: argparse.ArgumentParser, *_: object) -> NoReturn:
         from importlib.metadata import version
 
-        parser.exit(message=f"cairn {version('cairn-server')}\n")
+        sys.stdout.write(f"cairn {version('cairn-server')}\n")
+        parser.exit()
 
 
 def fail(message: str) -> NoReturn:

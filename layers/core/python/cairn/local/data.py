@@ -3,7 +3,8 @@
     .cairn/
       cairn.db      (and cairn.db-wal, cairn.db-shm while it is open)
       artifacts/    <experiment id>/<run id>/artifacts/...
-      uploads/      requests past 512 KB while they arrive; empty when no server runs
+      blobs/        what is too large for the database: profiles of datasets
+      uploads/      files while they arrive; empty when no server runs
       servers.lock  held by every server of this folder
 
 Several servers may share a folder on one machine: the file is in WAL mode and artifacts appear whole. The
@@ -12,6 +13,7 @@ SQLite's WAL needs shared memory.
 """
 
 import os
+import shutil
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -43,6 +45,10 @@ class DataFolder:
         return self.root / "artifacts"
 
     @property
+    def blobs(self) -> Path:
+        return self.root / "blobs"
+
+    @property
     def uploads(self) -> Path:
         return self.root / "uploads"
 
@@ -55,8 +61,8 @@ def open_folder(path: Path) -> Iterator[DataFolder]:
     """
     root = path.expanduser().absolute()
     try:
-        for folder in (root, root / "artifacts", root / "uploads"):
-            folder.mkdir(parents=True, exist_ok=True)
+        for name in ("artifacts", "blobs", "uploads"):
+            (root / name).mkdir(parents=True, exist_ok=True)
         ignore = root / ".gitignore"  # training scripts are run in repositories
         if not ignore.exists():
             ignore.write_text("*\n")
@@ -70,7 +76,19 @@ def open_folder(path: Path) -> Iterator[DataFolder]:
             shared = _join(lock)
         except OSError as error:  # a network file system without locks has no shared memory either
             raise Unusable(f"cannot keep data in {root}: no locks there ({error.strerror})") from error
-        yield DataFolder(root, shared)
+        folder = DataFolder(root, shared)
+        if not shared:
+            _drop_leftovers(folder.uploads)
+        yield folder
+
+
+def _drop_leftovers(uploads: Path) -> None:
+    """What a killed server had not received whole; nobody was told that it is there."""
+    for path in uploads.iterdir():
+        if path.is_dir():
+            shutil.rmtree(path)
+        else:
+            path.unlink()
 
 
 def _join(lock: IO[str]) -> bool:

@@ -12,17 +12,21 @@ import logging
 import os
 import signal
 import socket
+import sqlite3
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import NoReturn
+from typing import TYPE_CHECKING, NoReturn
 
 from cairn.domain.clock import system_clock
 from cairn.local.data import DataFolder, Unusable, open_folder
 from cairn.local.server import Gateway, Server, bind
+
+if TYPE_CHECKING:
+    from cairn.http import App
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,11 +82,52 @@ def banner(options: LocalOptions, folder: DataFolder, listener: socket.socket) -
 
 def _gateway(options: LocalOptions, folder: DataFolder) -> Gateway:
     """The application, imported only now: a mistake on the command line is told before that."""
-    from cairn import app as composition
     from cairn.http import handle, raw_methods
 
-    app = composition.build(options, folder)
+    app = _embedded(folder) if options.aws_endpoint is None else _at_endpoint(options.aws_endpoint)
     return Gateway(partial(handle, app), raw_methods, _user(), system_clock)
+
+
+def _embedded(folder: DataFolder) -> "App":
+    from cairn.app import build_local
+    from cairn.errors import CairnError
+
+    try:
+        return build_local(folder.database, folder.artifacts, folder.blobs, folder.uploads)
+    except (CairnError, sqlite3.Error) as error:
+        raise Unusable(f"cannot keep data in {folder.database}: {_line(error)}") from error
+
+
+def _at_endpoint(endpoint: str) -> "App":
+    """Table and bucket as CAIRN_TABLE and CAIRN_BUCKET name them, else ``cairn`` and ``cairn-local``."""
+    import boto3
+    from botocore.exceptions import BotoCoreError, ClientError
+
+    from cairn.app import build_local_aws
+    from cairn.errors import CairnError
+    from cairn.settings import Settings
+
+    try:
+        session = boto3.Session()
+        if session.get_credentials() is None:
+            raise Unusable(
+                "no AWS credentials; an emulator takes any: "
+                "AWS_ACCESS_KEY_ID=local AWS_SECRET_ACCESS_KEY=local"
+            )
+        return build_local_aws(
+            Settings(
+                CAIRN_TABLE=os.environ.get("CAIRN_TABLE", "cairn"),
+                CAIRN_BUCKET=os.environ.get("CAIRN_BUCKET", "cairn-local"),
+                AWS_REGION=session.region_name or "us-east-1",
+                AWS_ENDPOINT_URL=endpoint,
+            )
+        )
+    except (BotoCoreError, ClientError, CairnError) as error:
+        raise Unusable(f"cannot keep data at {endpoint}: {_line(error)}") from error
+
+
+def _line(error: Exception) -> str:
+    return " ".join(str(error).split())
 
 
 @contextmanager

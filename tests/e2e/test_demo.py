@@ -1,0 +1,35 @@
+"""``make demo``, as somebody would run it who has just cloned the repository."""
+
+import os
+import re
+import subprocess
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+@pytest.mark.demo
+@pytest.mark.timeout(600)  # trainings, on machines that do something else besides
+def test_the_demo_runs_every_example_and_ends() -> None:
+    done = subprocess.run(
+        ["make", "--no-print-directory", "demo"],
+        cwd=ROOT,
+        env=os.environ | {"DEMO_EXIT": "1"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    table = {
+        line.split()[0]: line.split()[1:3]
+        for line in done.stdout.splitlines()
+        if re.search(r"\s\d+\s+\d+\s", line)
+    }
+    assert table["wine"] == ["1", "1"]  # runs, logged models
+    assert table["diabetes"] == ["13", "0"]
+    assert table["digits"] == ["1", "1"]
+    assert re.search(r"Tracking URI: http://127\.0\.0\.1:\d+", done.stdout)
+    assert "best of 12" in done.stdout
+    assert "loaded back" in done.stdout
