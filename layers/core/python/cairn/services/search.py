@@ -55,7 +55,9 @@ def search_runs(stores: Stores, caller: Caller, request: SearchRuns) -> Json:
     meets, stages = run_filter(tree), _STAGES[request.run_view_type]
     found = (
         run
-        for run in _scan_runs(stores, experiment_ids, after if ordering.natural else None)
+        for run in _scan_runs(
+            stores, experiment_ids, after if ordering.natural else None, request.max_results + 1
+        )
         if run.info.lifecycle_stage in stages and meets(run)
     )
     rows = _first(found, ordering, after, request.max_results + 1)
@@ -174,13 +176,16 @@ def _distinct(experiment_ids: Iterable[str]) -> list[str]:
     return [str(number) for number in sorted({experiment_number(found) for found in experiment_ids})]
 
 
-def _scan_runs(stores: Stores, experiment_ids: Sequence[str], after: Position | None) -> Iterator[Run]:
-    """The runs of all the experiments in the natural order, from behind ``after``."""
+def _scan_runs(
+    stores: Stores, experiment_ids: Sequence[str], after: Position | None, expected: int
+) -> Iterator[Run]:
+    """The runs of all the experiments in the natural order, from behind ``after``; about as many as are
+    expected are read at first."""
     start: tuple[int, str] | None = None
     if after is not None:
         (_, start_time), (_, run_id) = after
         start = int(start_time), str(run_id)
-    scans = [stores.runs.scan(experiment_id, start) for experiment_id in experiment_ids]
+    scans = [stores.runs.scan(experiment_id, start, expected) for experiment_id in experiment_ids]
     return heapq.merge(*scans, key=lambda run: (-run.info.start_time, run.info.run_id))
 
 

@@ -29,7 +29,8 @@ from cairn.storage.table import Item, Key, Put, Query, Table
 LATEST = Section("m", keys.LATEST_PREFIX, encode_latest, decode_latest)
 
 _MAX_CREATE_BYTES = 3_000_000  # one transaction takes 4 MB
-_FIRST_PAGE, _LARGEST_PAGE = 100, 1_000  # default-order entries per query of a scan
+_BATCH = 99  # runs read together: with their experiment's head they fill one BatchGetItem
+_PAGE = 1_000  # default-order entries that one query of a scan reads at most
 
 
 class Runs:
@@ -134,26 +135,28 @@ class Runs:
             raise run_missing(run_id)
         return _run(run_id, document, heads[head_key])
 
-    def scan(self, experiment_id: str, after: tuple[int, str] | None = None) -> Iterator[Run]:
-        """1 Query per 100 to 1,000 order entries, 1 BatchGetItem per 100 runs."""
+    def scan(
+        self, experiment_id: str, after: tuple[int, str] | None = None, expected: int = _PAGE
+    ) -> Iterator[Run]:
+        """1 Query for the expected order entries (about 100 bytes each, at most 1,000 in one), 1
+        BatchGetItem per 99 runs; as much again while runs are taken from it."""
         experiment = experiment_hex(experiment_id)
         if experiment is None:
             return
         position = None if after is None else keys.run_order(experiment, *after).sk
-        limit = _FIRST_PAGE
-        partition = keys.experiment_partition(experiment)
+        partition, limit = keys.experiment_partition(experiment), min(expected, _PAGE)
         while True:
             page = self._table.query(
                 Query(partition, prefix=keys.ORDER_PREFIX, limit=limit, after=position)
             )
             run_ids = [item["sk"].rpartition("#")[2] for item in page.items]
-            for start in range(0, len(run_ids), _FIRST_PAGE):
-                chunk = run_ids[start : start + _FIRST_PAGE]
+            for start in range(0, len(run_ids), _BATCH):
+                chunk = run_ids[start : start + _BATCH]
                 runs = self.get_many(chunk)
                 yield from (runs[run_id] for run_id in chunk if run_id in runs)
             if page.after is None:
                 return
-            position, limit = page.after, min(limit * 2, _LARGEST_PAGE)
+            position = page.after
 
 
 def run_missing(run_id: str) -> ResourceDoesNotExist:
