@@ -47,8 +47,7 @@ bench: $(READY) ## Compare Cairn with MLflow's own server, write docs/benchmarks
 	$(BIN)/python -m bench
 
 deploy: $(READY) ## Deploy the stacks into the AWS account of the current credentials
-	npm ci --silent
-	PATH="$(CURDIR)/$(BIN):$$PATH" npx cdk deploy --all
+	$(BIN)/python -m infra.cdk deploy --all
 
 lock: $(READY) ## Resolve requirements.lock again from pyproject.toml
 	$(BIN)/uv pip compile --quiet --universal --generate-hashes --python-version 3.11 --group dev pyproject.toml -o requirements.lock --no-header
