@@ -20,10 +20,10 @@ BOOTSTRAP_PARAMETER = "/cdk-bootstrap/hnb659fds/version"
 
 def deploy(emulator: Emulator, assembly: Path, region: str) -> dict[str, dict[str, str]]:
     """The outputs of each stack by its name. Raises RuntimeError with CloudFormation's own events."""
-    ssm: Any = emulator.client("ssm")
+    ssm = emulator.client("ssm")
     ssm.put_parameter(Name=BOOTSTRAP_PARAMETER, Value="30", Type="String")
     bucket = f"cdk-hnb659fds-assets-{ACCOUNT}-{region}"
-    s3: Any = emulator.client("s3")
+    s3 = emulator.client("s3")
     s3.create_bucket(Bucket=bucket)
     outputs = {}
     for name in stacks_in_order(assembly):
@@ -69,8 +69,8 @@ def _zipped(folder: Path) -> bytes:
 
 
 def _create(emulator: Emulator, assembly: Path, name: str, bucket: str) -> dict[str, str]:
-    cloudformation: Any = emulator.client("cloudformation")
-    s3: Any = emulator.client("s3")
+    cloudformation = emulator.client("cloudformation")
+    s3 = emulator.client("s3")
     key = f"templates/{name}.json"
     s3.put_object(Bucket=bucket, Key=key, Body=(assembly / f"{name}.template.json").read_bytes())
     cloudformation.create_stack(

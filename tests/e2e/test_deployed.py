@@ -1,0 +1,224 @@
+"""The synthesised stacks, deployed into an emulator of AWS; IAM users call them by the stock client.
+
+CloudFormation makes every resource of the templates; API Gateway checks signatures and policies; the
+functions run from their layers with the rights of their own roles. What an emulator cannot show is in
+docs/limits.md.
+"""
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+import requests
+from botocore.auth import SigV4Auth
+from botocore.awsrequest import AWSRequest
+from botocore.credentials import Credentials
+
+from infra import packages
+from infra.app import build
+from infra.settings import Settings
+from tests.e2e.deployment import deploy
+from tests.e2e.emulator import REGION, Emulator, running
+
+STAGE = "e2e"
+CREATE_RUN = "/api/2.0/mlflow/runs/create"
+
+
+@dataclass(frozen=True, slots=True)
+class Deployment:
+    """``uri`` is the tracking URI at the emulator; ``users`` are IAM users with their keys."""
+
+    uri: str
+    emulator: Emulator
+    bucket: str
+    users: dict[str, tuple[str, str]]
+
+    def send(
+        self,
+        user: str,
+        method: str,
+        path: str,
+        body: bytes = b"",
+        content_type: str = "application/json",
+        secret: str | None = None,
+    ) -> requests.Response:
+        """A request that ``user`` signs, with another secret than the user's where one is given."""
+        key, own = self.users[user]
+        request = AWSRequest(method, self.uri + path, {"Content-Type": content_type}, body)
+        SigV4Auth(Credentials(key, secret or own), "execute-api", REGION).add_auth(request)
+        return self.unsigned(method, path, body, dict(request.headers))
+
+    def unsigned(
+        self, method: str, path: str, body: bytes = b"", headers: dict[str, str] | None = None
+    ) -> requests.Response:
+        return requests.request(
+            method,
+            self.uri + path,
+            data=body,
+            headers=headers,
+            timeout=60,
+            verify=str(self.emulator.certificate),
+        )
+
+    def environment(self, user: str) -> dict[str, str]:
+        """What a training machine sets: a tracking URI, SigV4, credentials; and where AWS is today."""
+        key, secret = self.users[user]
+        kept = {k: v for k, v in os.environ.items() if not k.startswith(("AWS_", "MLFLOW_", "CAIRN_"))}
+        trust = str(self.emulator.certificate)
+        return kept | {
+            "MLFLOW_TRACKING_URI": self.uri,
+            "MLFLOW_TRACKING_AWS_SIGV4": "true",
+            "MLFLOW_TRACKING_SERVER_CERT_PATH": trust,
+            "MLFLOW_S3_ENDPOINT_URL": self.emulator.url,
+            "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "0",
+            "AWS_ACCESS_KEY_ID": key,
+            "AWS_SECRET_ACCESS_KEY": secret,
+            "AWS_DEFAULT_REGION": REGION,
+            "AWS_CA_BUNDLE": trust,
+        }
+
+
+@pytest.fixture(scope="module")
+def deployed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployment]:
+    folder = tmp_path_factory.mktemp("deployed")
+    assembly = folder / "cdk.out"
+    build(Settings(stage=STAGE), platform=packages.HOST, outdir=assembly, environment={}).synth()
+    with running(folder) as emulator:
+        outputs = deploy(emulator, assembly, REGION)
+        api = outputs[f"Cairn-{STAGE}-Api"]
+        bucket = outputs[f"Cairn-{STAGE}-Data"]["BucketName"]
+        # https://<api id>.execute-api.<region>.amazonaws.com/<stage>, at the emulator's own address
+        api_id = api["TrackingUri"].removeprefix("https://").partition(".")[0]
+        invoke = {"Effect": "Allow", "Action": "execute-api:Invoke", "Resource": api["InvokeArn"]}
+        read = invoke | {"Resource": api["InvokeArn"].removesuffix("/*/*") + "/GET/*"}
+        objects = {
+            "Effect": "Allow",
+            "Action": ["s3:GetObject", "s3:PutObject", "s3:ListBucket"],
+            "Resource": [f"arn:aws:s3:::{bucket}", f"arn:aws:s3:::{bucket}/artifacts/*"],
+        }
+        users = {
+            "ada": _user(emulator, "ada", [invoke, objects]),
+            "reader": _user(emulator, "reader", [read]),
+            "eve": _user(emulator, "eve", [objects]),
+        }
+        uri = f"{emulator.url}/_aws/execute-api/{api_id}/{STAGE}"
+        yield Deployment(uri, emulator, bucket, users)
+
+
+def _user(emulator: Emulator, name: str, statements: list[dict[str, object]]) -> tuple[str, str]:
+    iam = emulator.client("iam")
+    iam.create_user(UserName=name)
+    policy = json.dumps({"Version": "2012-10-17", "Statement": statements})
+    iam.put_user_policy(UserName=name, PolicyName="cairn", PolicyDocument=policy)
+    key = iam.create_access_key(UserName=name)["AccessKey"]
+    return key["AccessKeyId"], key["SecretAccessKey"]
+
+
+def run_client(deployed: Deployment, user: str, *arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, *arguments],
+        env=deployed.environment(user),
+        capture_output=True,
+        text=True,
+        timeout=240,
+        check=False,
+    )
+
+
+def assert_refused(response: requests.Response, status: int, code: str) -> None:
+    assert response.status_code == status, response.text
+    answer = response.json()
+    assert answer.keys() == {"error_code", "message"}
+    assert answer["error_code"] == code
+    assert answer["message"]
+
+
+def test_the_stock_client_trains_through_api_gateway_and_lambda(deployed: Deployment) -> None:
+    flow = Path(__file__).with_name("client_flow.py")
+    ended = run_client(deployed, "ada", str(flow))
+    assert ended.returncode == 0, ended.stderr[-4000:]
+    seen = json.loads(ended.stdout.splitlines()[-1][ended.stdout.splitlines()[-1].index("{") :])
+    location = seen.pop("artifact uri")
+    assert location.startswith(f"s3://{deployed.bucket}/artifacts/1/")
+    assert seen == {
+        "default": "Default",
+        "status": "FINISHED",
+        "params": {"depth": "3", "rate": "0.1"},
+        "accuracy": 0.9,
+        "broken is NaN": True,
+        "history": [1.0, 0.5, 1 / 3, 0.25, 0.2],
+        "better": ["first"],
+        "ordered": ["second", "first"],
+        "experiments": ["flights"],
+        "batch": 20,
+        "artifacts": ["notes.txt"],
+        "text": "kept in S3",
+        "after the deletion": ["first"],
+        "restored": "active",
+    }
+
+
+def test_bytes_pass_through_the_artifacts_function_unharmed(deployed: Deployment) -> None:
+    body = bytes(range(256)) * 4000
+    path = "/api/2.0/mlflow-artifacts/artifacts/0/by-hand/all.bin"
+    stored = deployed.send("ada", "PUT", path, body, "application/octet-stream")
+    assert (stored.status_code, stored.text) == (200, "{}")
+    assert deployed.send("ada", "GET", path).content == body
+    listed = deployed.send("ada", "GET", "/api/2.0/mlflow-artifacts/artifacts?path=0%2Fby-hand").json()
+    assert listed == {"files": [{"path": "all.bin", "is_dir": False, "file_size": len(body)}]}
+    assert deployed.send("ada", "GET", path + ".missing").status_code == 404
+    assert deployed.send("ada", "DELETE", path).status_code == 200
+    assert deployed.send("ada", "GET", path).status_code == 404
+
+
+@pytest.mark.parametrize(
+    ("path", "content_type", "text"),
+    [
+        ("/version", "text/plain", "3.17.2"),
+        ("/health", "text/plain", "OK"),
+        ("/api/3.0/mlflow/server-info", "application/json", '"multipart_uploads_enabled": true'),
+    ],
+)
+def test_first_questions_are_answered_to_signed_callers(
+    deployed: Deployment, path: str, content_type: str, text: str
+) -> None:
+    answer = deployed.send("ada", "GET", path)
+    assert (answer.status_code, answer.headers["Content-Type"]) == (200, content_type)
+    assert text in answer.text
+    assert_refused(deployed.unsigned("GET", path), 401, "UNAUTHENTICATED")
+
+
+def test_an_unknown_path_is_endpoint_not_found(deployed: Deployment) -> None:
+    """The client's fallbacks hang on that code."""
+    answer = deployed.send("ada", "GET", "/api/2.0/mlflow/no/such/endpoint")
+    assert_refused(answer, 404, "ENDPOINT_NOT_FOUND")
+
+
+def test_an_unsigned_request_is_refused_in_mlflows_shape(deployed: Deployment) -> None:
+    assert_refused(deployed.unsigned("POST", CREATE_RUN, b"{}"), 401, "UNAUTHENTICATED")
+
+
+def test_a_wrong_signature_is_refused_in_mlflows_shape(deployed: Deployment) -> None:
+    answer = deployed.send("ada", "POST", CREATE_RUN, b"{}", secret="not the secret")
+    assert_refused(answer, 401, "UNAUTHENTICATED")
+
+
+def test_a_user_without_execute_api_invoke_is_refused(deployed: Deployment) -> None:
+    answer = deployed.send("eve", "POST", CREATE_RUN, b'{"experiment_id": "0"}')
+    assert answer.status_code == 403
+    assert "not authorized to perform: execute-api:Invoke" in answer.json()["message"]
+    ended = run_client(deployed, "eve", "-c", "import mlflow; mlflow.create_experiment('mine')")
+    assert ended.returncode != 0
+    assert "execute-api:Invoke" in ended.stderr
+
+
+def test_a_policy_may_allow_reading_alone(deployed: Deployment) -> None:
+    read = deployed.send("reader", "GET", "/api/2.0/mlflow/experiments/get?experiment_id=0")
+    assert read.json()["experiment"]["name"] == "Default"
+    write = deployed.send("reader", "POST", CREATE_RUN, b'{"experiment_id": "0"}')
+    assert write.status_code == 403
