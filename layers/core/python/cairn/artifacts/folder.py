@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from cairn.artifacts.chunks import CHUNK, Body, Chunks
-from cairn.artifacts.paths import foreign, place_of
+from cairn.artifacts.paths import MAX_KEY_BYTES, foreign, place_of
 from cairn.domain.artifacts import FileInfo, Part, Signed
 from cairn.domain.paths import PROXIED_SCHEMES
 from cairn.errors import InvalidParameterValue, NotImplementedHere, ResourceDoesNotExist
@@ -28,6 +28,7 @@ NO_PRESIGNED_UPLOAD = "Presigned upload is not supported for the current artifac
 """MLflow's words for a local repository; its client falls back on plain requests at the first."""
 
 _ATTEMPTS = 16
+_NAME_BYTES = 255  # of one file or folder, on every common file system
 _STAGED = "artifact-"
 
 
@@ -165,12 +166,13 @@ class FolderArtifacts:
         place = place_of(uri)
         if place.scheme not in PROXIED_SCHEMES:
             raise foreign(uri)
+        longest = max(len(segment.encode()) for segment in place.key.split("/"))
+        if longest > _NAME_BYTES or len(place.key.encode()) > MAX_KEY_BYTES:
+            raise InvalidParameterValue(
+                f"The path is too long: a name has at most {_NAME_BYTES} bytes, a path {MAX_KEY_BYTES}."
+            )
         path = self._root / place.key
-        try:
-            inside = self._holds(path)
-        except OSError as error:  # a name longer than the file system's
-            raise InvalidParameterValue(f"Invalid path: {error.strerror}") from None
-        if not inside:
+        if not self._holds(path):
             raise InvalidParameterValue("Invalid path: resolved path is outside the artifact directory")
         return path
 

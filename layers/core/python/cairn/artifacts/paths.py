@@ -4,11 +4,16 @@ What a client may name is decided in ``domain.paths``; here an engine takes a fi
 refuses once more what could leave its root: an experiment's location is a client's word too.
 """
 
+import re
 from dataclasses import dataclass
 
 from cairn.domain.paths import scheme_of
 from cairn.errors import InvalidParameterValue
 
+MAX_KEY_BYTES = 1024
+"""Of a key in S3, in UTF-8. A folder keeps to it too: what is logged on a laptop can move to S3."""
+
+_REFUSED = re.compile("[\0\ud800-\udfff]")
 _PROXY_ANCHOR = "/api/2.0/mlflow-artifacts/artifacts/"
 """Where an ``http(s)`` artifact URI turns into a path of the artifact root (MLflow's route anchor)."""
 
@@ -25,7 +30,8 @@ class Place:
 def place_of(uri: str) -> Place:
     """The place that a URI names; ``?`` and ``%`` are characters like any other.
 
-    Raises InvalidParameterValue ("Invalid path") for segments that are empty, ``.`` or ``..``, and for NUL.
+    Raises InvalidParameterValue ("Invalid path") for segments that are empty, ``.`` or ``..``, for NUL
+    and for lone surrogates.
     """
     scheme = scheme_of(uri)
     rest = uri[len(scheme) + 1 :] if scheme else uri
@@ -37,7 +43,7 @@ def place_of(uri: str) -> Place:
         if not anchor:
             raise foreign(uri)
     key = rest.removeprefix("/").removesuffix("/")
-    if key and any(segment in ("", ".", "..") or "\0" in segment for segment in key.split("/")):
+    if key and any(segment in ("", ".", "..") or _REFUSED.search(segment) for segment in key.split("/")):
         raise InvalidParameterValue("Invalid path")
     return Place(scheme, authority, key)
 

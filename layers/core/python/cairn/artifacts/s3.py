@@ -11,7 +11,7 @@ from typing import IO, TYPE_CHECKING, BinaryIO, cast
 
 from cairn.artifacts.chunks import Body, Chunks
 from cairn.artifacts.faults import fault, translated
-from cairn.artifacts.paths import foreign, place_of
+from cairn.artifacts.paths import MAX_KEY_BYTES, foreign, place_of
 from cairn.domain.artifacts import FileInfo, Part, Signed
 from cairn.domain.attachments import disposition, stored_type
 from cairn.domain.paths import PROXIED_SCHEMES
@@ -28,7 +28,6 @@ PART_SECONDS = 12 * 3600
 """How long a part's URL is good. MLflow's one hour is too short for a large model on a slow line. A URL
 signed with a role's credentials ends with them."""
 
-_KEY_BYTES = 1024  # S3's limit
 _PART_BYTES = 8 * 1024 * 1024
 _WHOLE_BYTES = 8 * 1024 * 1024
 
@@ -234,9 +233,9 @@ class S3Artifacts:
                 raise foreign(uri)
         else:
             raise foreign(uri)
-        if len(key.encode()) > _KEY_BYTES:
+        if len(key.encode()) > MAX_KEY_BYTES:
             raise InvalidParameterValue(
                 f"The path is too long: with its root it has {len(key.encode())} bytes, a key in S3 has at "
-                f"most {_KEY_BYTES}."
+                f"most {MAX_KEY_BYTES}."
             )
         return key

@@ -14,7 +14,7 @@ PROXIED_SCHEMES = frozenset({"http", "https", "mlflow-artifacts"})
 """Artifact URIs whose bytes pass through the tracking server (MLflow's list)."""
 
 _DECODINGS = 10  # MLflow's bound: what is still encoded after ten rounds is an attack, not a name
-_CONTROL = re.compile(r"[\x00-\x1f\x7f]")
+_REFUSED = re.compile(r"[\x00-\x1f\x7f\\#]")
 _DRIVE = re.compile(r"[A-Za-z]:")
 _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*(?=:)")
 
@@ -27,19 +27,17 @@ def safe_path(path: str) -> str:
     whatever could leave the root or names nothing.
     """
     decoded = _decoded(path)
+    segments = decoded.removesuffix("/").split("/") if decoded else []
+    safe = "/".join(segment for segment in segments if segment != ".")
     if (
-        _CONTROL.search(decoded)
-        or "#" in decoded
-        or "\\" in decoded
-        or decoded.startswith("/")
-        or _DRIVE.match(decoded)
-        or decoded.lower().startswith("file:")
+        # An absolute path begins with an empty segment; ``..?`` is ``..`` to who parses it as a URL.
+        any(segment.rstrip("?;") in ("", "..") for segment in segments)
+        or _REFUSED.search(decoded)
+        or _DRIVE.match(safe)
+        or scheme_of(safe) == "file"
     ):
         raise _invalid()
-    segments = decoded.removesuffix("/").split("/") if decoded else []
-    if any(segment in ("", "..") for segment in segments):
-        raise _invalid()
-    return "/".join(segment for segment in segments if segment != ".")
+    return safe
 
 
 def file_path(path: str) -> str:

@@ -71,10 +71,11 @@ def upload_artifact(stores: Stores, caller: Caller, call: RawCall) -> Result:
     if limit is not None and (call.length is None or call.length > limit):
         size = "a file of unknown size" if call.length is None else f"a file of {call.length} bytes"
         raise PayloadTooLarge(
-            f"This request carries {size}; up to {limit} bytes pass through the tracking API. Upload "
-            f"larger files by parts, straight to S3: set MLFLOW_MULTIPART_UPLOAD_MINIMUM_FILE_SIZE={limit} "
-            "where the client runs. Or use an experiment whose artifact location is an s3:// URI: the client "
-            "then writes there with its own AWS credentials."
+            f"This request carries {size}; up to {limit} bytes pass through the tracking API. "
+            "Upload larger files by parts, straight to S3: set "
+            f"MLFLOW_MULTIPART_UPLOAD_MINIMUM_FILE_SIZE={limit} where the client runs. Or use an "
+            "experiment whose artifact location is an s3:// URI: the client then writes there with its own "
+            "AWS credentials."
         )
     stores.artifacts.save(join(PROXY_ROOT, path), call.body, call.length)
     return {}
@@ -128,8 +129,8 @@ def abort_multipart_upload(
 def get_presigned_download_url(
     stores: Stores, caller: Caller, request: messages.GetPresignedDownloadUrl
 ) -> Result:
-    """What the client downloads by ranges, where ``server-info`` announces it. It needs ``file_size``, of an
-    empty file too."""
+    """What the client downloads by ranges, where ``server-info`` announces it. It needs ``file_size``, of
+    an empty file too."""
     uri = join(PROXY_ROOT, safe_path(request.artifact_path))
     signed = stores.artifacts.sign_download(uri, _DOWNLOAD_SECONDS)
     return {"url": signed.url, "headers": dict(signed.headers), "file_size": signed.file_size}
