@@ -164,7 +164,7 @@ def _create_bucket(settings: Settings) -> None:
 
 
 class _Later:
-    """A client that is made at its first use: most requests need no S3, no cold start should wait for it."""
+    """A client that is made at its first use: most requests need no S3, and a cold start is short."""
 
     def __init__(self, make: Callable[[], Any]) -> None:
         self._make = make

@@ -274,7 +274,7 @@ def _fitted(app: App, request: Request, content: bytes) -> Answer:
 
 
 def _file_headers(download: Download) -> dict[str, str]:
-    """MLflow's ``_response_with_file_attachment_headers``: saved rather than shown, its type not sniffed."""
+    """MLflow's ``_response_with_file_attachment_headers``: saved, not shown; no sniffing."""
     return {
         "Content-Type": served_type(download.filename),
         "Content-Disposition": disposition(posixpath.basename(download.filename)),

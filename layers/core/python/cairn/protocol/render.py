@@ -20,6 +20,9 @@ from cairn.domain.entities import (
 
 Json = dict[str, Any]
 
+WORKSPACE = "default"
+"""What MLflow calls the only workspace of a server without workspaces."""
+
 
 def double(value: float) -> float | str:
     """A double as proto-JSON writes it."""
@@ -42,6 +45,7 @@ def experiment(entity: Experiment) -> Json:
     if entity.creation_time:
         message["creation_time"] = entity.creation_time
     _add(message, "tags", pairs(entity.tags))
+    message["workspace"] = WORKSPACE
     return message
 
 
@@ -61,6 +65,13 @@ def run_info(info: RunInfo) -> Json:
         message["artifact_uri"] = info.artifact_uri
     message["lifecycle_stage"] = info.lifecycle_stage
     message["run_id"] = info.run_id
+    return message
+
+
+def created_run(entity: Run) -> Json:
+    """As ``runs/create`` answers: MLflow's store gives no outputs there, not even empty ones."""
+    message = run(entity)
+    del message["outputs"]
     return message
 
 

@@ -34,6 +34,8 @@ def create_run(stores: Stores, caller: Caller, request: messages.CreateRun) -> R
             "Both 'run_name' argument and 'mlflow.runName' tag are specified, but with different values "
             f"(run_name='{name}', mlflow.runName='{tagged}')."
         )
+    if not request.experiment_id:
+        raise BadRequest("A run needs an experiment_id.")  # MLflow's SQL refuses the empty foreign key
     name = name or tagged or random_name(stores.bits)
     tags[changes.RUN_NAME_TAG] = name
     info = RunInfo(
@@ -47,7 +49,7 @@ def create_run(stores: Stores, caller: Caller, request: messages.CreateRun) -> R
         lifecycle_stage=ACTIVE,
         artifact_uri="",
     )
-    return {"run": render.run(stores.runs.create(Run(info, tags=tags)))}
+    return {"run": render.created_run(stores.runs.create(Run(info, tags=tags)))}
 
 
 def get_run(stores: Stores, caller: Caller, request: messages.GetRun) -> Result:
