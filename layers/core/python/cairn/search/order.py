@@ -90,9 +90,9 @@ class Ordering(Generic[Entity]):
 def run_ordering(orders: Sequence[Order]) -> Ordering[Run]:
     """Runs by ``orders``, then start_time DESC, run_id ASC."""
     columns = [_run_column(order) for order in orders]
-    tail = (
-        Column[Run](lambda run: run.info.start_time, ascending=False, text=False),
-        Column[Run](lambda run: run.info.run_id, ascending=True, text=True),
+    tail: tuple[Column[Run], ...] = (
+        Column(lambda run: run.info.start_time, ascending=False, text=False),
+        Column(lambda run: run.info.run_id, ascending=True, text=True),
     )
     natural = not orders or (orders[0].key == "start_time" and orders[0].kind == "attribute"
                              and len(orders) == 1 and not orders[0].ascending)  # fmt: skip

@@ -29,8 +29,8 @@ def create_logged_model(stores: Stores, caller: Caller, request: messages.Create
         last_updated_timestamp=now,
         status="LOGGED_MODEL_PENDING",
         lifecycle_stage=ACTIVE,
-        model_type=request.model_type or None,
-        source_run_id=request.source_run_id or None,
+        model_type=request.model_type,
+        source_run_id=request.source_run_id,
         tags=_distinct(request.tags),
         params=_distinct(request.params),
     )
