@@ -17,6 +17,9 @@ from tests.storage.stores import MemoryBlobs, use_case_stores
 API = "/api/2.0/mlflow/"
 TIME = 1_700_000_000_000
 
+Units = list[float]
+"""Requests, write units, read units."""
+
 
 @dataclass
 class Api:
@@ -33,13 +36,12 @@ class Api:
             "GET", path, {"multiValueQueryStringParameters": {k: [v] for k, v in query.items()}}
         )
 
-    def cost_of_post(self, path: str, body: dict[str, Any]) -> tuple[int, float, float]:
-        """Requests, write units and read units of one call."""
+    def cost_of_post(self, path: str, body: dict[str, Any]) -> Units:
         with self.meter.measure() as measured:
             self.post(path, body)
         return units(measured)
 
-    def cost_of_get(self, path: str, **query: str) -> tuple[int, float, float]:
+    def cost_of_get(self, path: str, **query: str) -> Units:
         with self.meter.measure() as measured:
             self.get(path, **query)
         return units(measured)
@@ -68,8 +70,8 @@ class Api:
         return json.loads(answer.body)
 
 
-def units(measured: Measurement) -> tuple[int, float, float]:
-    return measured.requests, measured.write_units, measured.read_units
+def units(measured: Measurement) -> Units:
+    return [measured.requests, measured.write_units, measured.read_units]
 
 
 @pytest.fixture(params=NAMES)

@@ -5,7 +5,7 @@ less is a change that wants to be seen. One request and one write unit of each b
 that tells the indexer of a written run.
 """
 
-from tests.budget.conftest import Api, metrics, pairs
+from tests.budget.conftest import Api, Units, metrics, pairs
 
 BUDGETS = {
     "create_run": (4, 8, 2),
@@ -17,7 +17,7 @@ BUDGETS = {
 }
 
 
-def within(cost: tuple[int, float, float], budget: str) -> bool:
+def within(cost: Units, budget: str) -> bool:
     requests, writes, reads = BUDGETS[budget]
     spare = 0 if budget == "experiment_stage" else 1
     return cost[0] + spare <= requests and cost[1] + spare <= writes and cost[2] <= reads
@@ -31,7 +31,7 @@ def test_create_run_with_4_tags(api: Api) -> None:
         "tags": pairs("mlflow.source.tag", 4, 40),
     }
     cost = api.cost_of_post("runs/create", body)
-    assert cost == (3, 2, 1)
+    assert cost == [3, 2, 1]
     assert within(cost, "create_run")
 
 
@@ -46,14 +46,14 @@ def test_log_metric_on_a_run_of_100_keys(api: Api) -> None:
     run_id = hundred_keys(api)
     point = {**metrics(1, 1, 5_000)[0], "run_id": run_id}
     cost = api.cost_of_post("runs/log-metric", point)
-    assert cost == (3, 3, 2)
+    assert cost == [3, 3, 2]
     assert within(cost, "log_metric")
 
 
 def test_log_batch_of_20_metrics_on_a_run_of_100_keys(api: Api) -> None:
     run_id = hundred_keys(api)
     cost = api.cost_of_post("runs/log-batch", {"run_id": run_id, "metrics": metrics(20, 1, 5_000)})
-    assert cost == (3, 3, 2)
+    assert cost == [3, 3, 2]
     assert within(cost, "log_metric")
 
 
@@ -65,7 +65,7 @@ def test_log_param_and_set_tag_on_a_run_of_5000_params(api: Api) -> None:
     tag = api.cost_of_post("runs/set-tag", {"run_id": run_id, "key": "late", "value": "x"})
     assert within(param, "set_on_large_run")
     assert within(tag, "set_on_large_run")
-    assert (param, tag) == ((3, 3, 3), (3, 3, 3))
+    assert param == tag == [3, 3, 3]
 
 
 def test_log_batch_of_20_metrics_20_params_10_tags_on_a_run_of_50_params(api: Api) -> None:
@@ -78,14 +78,14 @@ def test_log_batch_of_20_metrics_20_params_10_tags_on_a_run_of_50_params(api: Ap
         "tags": pairs("tag", 10),
     }
     cost = api.cost_of_post("runs/log-batch", batch)
-    assert cost == (3, 2, 2)
+    assert cost == [3, 2, 2]
     assert within(cost, "log_batch")
 
 
 def test_log_batch_of_1000_points_of_20_keys(api: Api) -> None:
     run_id = api.run(api.experiment())
     cost = api.cost_of_post("runs/log-batch", {"run_id": run_id, "metrics": metrics(20, 50)})
-    assert cost == (3, 8, 2)
+    assert cost == [3, 8, 2]
     assert within(cost, "log_batch_1000")
 
 
@@ -96,5 +96,5 @@ def test_deleting_and_restoring_an_experiment_costs_the_same_at_any_size(api: Ap
             api.run(experiment)
         for path in ("experiments/delete", "experiments/restore"):
             cost = api.cost_of_post(path, {"experiment_id": experiment})
-            assert cost == (1, 4, 0)
+            assert cost == [1, 4, 0]
             assert within(cost, "experiment_stage")

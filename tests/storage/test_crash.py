@@ -21,6 +21,7 @@ from cairn.services.ports import Stores
 from cairn.sharing.caller import Caller
 from cairn.storage import keys
 from cairn.storage.engine import EngineTable
+from cairn.storage.experiments import Experiments
 from cairn.storage.meter import Meter
 from cairn.storage.table import Query, Table
 from tests.storage.engines import NAMES, open_table
@@ -40,6 +41,7 @@ DATASET = {"name": "iris", "digest": "d1", "source_type": "local", "source": "{}
 
 def prepare(stores: Stores) -> dict[str, str]:
     """One experiment with a run whose facts are in shards and a logged model, and one that is deleted."""
+    assert isinstance(stores.experiments, Experiments)
     stores.experiments.ensure_default(1)
     experiment = stores.experiments.create("iris", None, {"k": "v"}, 1).experiment_id
     gone = stores.experiments.create("gone", None, {}, 1).experiment_id
@@ -213,7 +215,8 @@ REFUSED_WHEN_DONE = {
 
 
 def everything(table: Table, pk: str) -> list[Any]:
-    items, after = [], None
+    items: list[Any] = []
+    after: str | None = None
     while True:
         page = table.query(Query(pk, after=after))
         items += page.items
@@ -264,7 +267,7 @@ INVARIANTS = (
 
 def seen(stores: Stores) -> Any:
     """All that a reader sees."""
-    found = []
+    found: list[Any] = []
     for experiment in stores.experiments.scan(with_tags=True):
         found.append(experiment)
         for run in stores.runs.scan(experiment.experiment_id):
