@@ -281,7 +281,7 @@ def seen(stores: Stores) -> Any:
 def run_until(
     engine: str, folder: Path, call: Call, crash_before: int | None, crash_after: int | None
 ) -> tuple[bool, Any]:
-    """Prepare, call with a crash, check, call again. Whether it crashed, and what a reader sees in the end."""
+    """Prepare, call with a crash, check, call again. Whether it crashed; what a reader sees in the end."""
     folder.mkdir()
     with open_table(engine, folder, Meter()) as table:
         blobs = MemoryBlobs()

@@ -63,7 +63,7 @@ def get_metric_history_bulk(
     limit = MAX_BULK_RESULTS if request.max_results is None else min(request.max_results, MAX_BULK_RESULTS)
     if limit < 0:
         raise InvalidParameterValue("max_results must not be negative.")
-    found = []
+    found: list[dict[str, object]] = []
     for run_id in sorted(set(request.run_id)):
         if len(found) >= limit:
             break
