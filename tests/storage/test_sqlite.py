@@ -2,12 +2,13 @@
 
 import sqlite3
 import threading
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
 from cairn.errors import InternalError, InvalidParameterValue, TemporarilyUnavailable
-from cairn.storage.expr import Absent, Add
+from cairn.storage.expr import Absent, Add, Remove
 from cairn.storage.meter import Meter
 from cairn.storage.rows import pack, unpack
 from cairn.storage.sqlite import TOKEN_LIFE, SqliteTable
@@ -56,6 +57,28 @@ def test_a_writer_that_waits_too_long_is_told_to_come_back(tmp_path: Path) -> No
     other.close()
     table.put(Put({**ITEM, "n": 2}))
     assert table.get(KEY) == {**ITEM, "n": 2}
+    table.close()
+
+
+def test_writers_behind_one_that_waits_are_told_too(tmp_path: Path) -> None:
+    table = SqliteTable(tmp_path / "table.db", timeout=0.2)
+    other = sqlite3.connect(tmp_path / "table.db", isolation_level=None)
+    other.execute("BEGIN IMMEDIATE")
+    with ThreadPoolExecutor(8) as pool:
+        told = [pool.submit(table.put, Put({**ITEM, "sk": f"{number}"})) for number in range(8)]
+    assert {type(write.exception()) for write in told} == {TemporarilyUnavailable}
+    other.execute("ROLLBACK")
+    other.close()
+    table.put(Put(ITEM))
+    table.close()
+
+
+def test_removals_make_no_item(tmp_path: Path) -> None:
+    """As in DynamoDB, where only an update that sets something makes one; moto makes one."""
+    table = SqliteTable(tmp_path / "table.db")
+    assert table.update(Update(KEY, [Remove("a"), Remove("b")])) == {}
+    table.transact([Update(KEY, [Remove("a")])])
+    assert table.get(KEY) is None
     table.close()
 
 
