@@ -3,7 +3,7 @@
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from functools import wraps
+from functools import cache, wraps
 from pathlib import Path
 from typing import Any
 from unittest.mock import patch
@@ -11,6 +11,7 @@ from unittest.mock import patch
 import boto3
 from moto import mock_aws
 from moto.core.botocore_stubber import BotocoreStubber
+from mypy_boto3_dynamodb import DynamoDBClient
 
 from cairn.storage.dynamodb import DynamoDBTable, client_config, create_table
 from cairn.storage.engine import EngineTable
@@ -45,14 +46,21 @@ def sqlite_table(folder: Path, meter: Meter) -> Iterator[EngineTable]:
         table.close()
 
 
+@cache
+def _client() -> DynamoDBClient:
+    """One client for all tests: making one takes longer than most tests; moto catches its requests."""
+    return boto3.Session("key", "secret", region_name="eu-central-1").client(
+        "dynamodb", config=client_config()
+    )
+
+
 @contextmanager
 def dynamodb_table(meter: Meter) -> Iterator[EngineTable]:
     process = _serialised(BotocoreStubber.process_request)
     with mock_aws(), patch.object(BotocoreStubber, "process_request", process):
-        client = boto3.client("dynamodb", region_name="eu-central-1", config=client_config())
-        create_table(client, "cairn")
-        yield DynamoDBTable(client, "cairn", observer=meter, preread=True, retry=AT_ONCE)
-        client.close()
+        create_table(_client(), "cairn")
+        yield DynamoDBTable(_client(), "cairn", observer=meter, preread=True, retry=AT_ONCE)
+        _client().close()
 
 
 @contextmanager
