@@ -22,6 +22,7 @@ def s3_client(region: str, endpoint: str | None = None) -> "S3Client":
                 "addressing_style": "path" if endpoint else "virtual",
                 "us_east_1_regional_endpoint": "regional",
             },
+            max_pool_connections=32,  # a local server has as many threads
             retries={"mode": "standard", "max_attempts": 5},
             request_checksum_calculation="when_required",
             response_checksum_validation="when_required",

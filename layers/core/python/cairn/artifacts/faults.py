@@ -3,7 +3,8 @@
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 
-from botocore.exceptions import ClientError, HTTPClientError
+from botocore.exceptions import ClientError, HTTPClientError, IncompleteReadError
+from botocore.exceptions import ConnectionError as BotoConnectionError
 
 from cairn.errors import (
     CairnError,
@@ -53,5 +54,5 @@ def translated(where: str) -> Iterator[None]:
     except ClientError as error:
         details = error.response.get("Error", {})
         raise fault(details.get("Code", ""), details.get("Message", ""), where) from error
-    except HTTPClientError as error:
+    except (BotoConnectionError, HTTPClientError, IncompleteReadError) as error:
         raise TemporarilyUnavailable(f"S3 could not be reached for {where!r}: {error}") from error

@@ -120,17 +120,16 @@ class FolderArtifacts:
             try:
                 path.parent.mkdir(parents=True, exist_ok=True)
                 staged.replace(path)
-            except (FileExistsError, NotADirectoryError):
-                raise InvalidParameterValue(
-                    f"Invalid path: a folder of '{self._shown(path)}' is a file"
-                ) from None
+                return
             except IsADirectoryError:
                 raise InvalidParameterValue(f"Invalid path: '{self._shown(path)}' is a folder") from None
-            except FileNotFoundError:
+            except (FileExistsError, FileNotFoundError, NotADirectoryError):
+                if any(parent.is_file() for parent in path.parents):
+                    raise InvalidParameterValue(
+                        f"Invalid path: a folder of '{self._shown(path)}' is a file"
+                    ) from None
                 if attempt == _ATTEMPTS - 1:
                     raise
-            else:
-                return
 
     def _prune(self, folder: Path) -> None:
         """Remove empty folders, from here up to the root."""
