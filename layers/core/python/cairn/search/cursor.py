@@ -65,7 +65,7 @@ def _position(payload: bytes, columns: Sequence[Column[Any]]) -> Position:
     try:
         held = json.loads(payload)
         places: list[tuple[int, Scalar]] = [(place, value) for place, value in held]
-    except (ValueError, TypeError):
+    except (ValueError, TypeError, RecursionError):
         raise InvalidParameterValue("Invalid page token, its position cannot be read") from None
     if len(places) != len(columns) or not all(
         column.accepts(place, value) for column, (place, value) in zip(columns, places, strict=True)

@@ -15,6 +15,7 @@ from cairn.search.tree import Clause, Form, Scalar, Sort, Word
 
 _ORDER = "order_by clause"
 _NAMES = frozenset({"name", "word", "quoted", "backtick"})
+_KEYS = _NAMES | {"string"}
 _LITERALS: dict[str, Form] = {"number": "number", "string": "string"}
 
 _LIST_PIECE = re.compile(
@@ -129,15 +130,18 @@ class _Parser:
         raise self._fail("a comparator and a value")
 
     def _identifier(self) -> str:
-        """EBNF: identifier = name { "." ( name | string ) } ;
-        name = word | '"' text '"' | "`" text "`" ;"""
+        """EBNF: identifier = name { "." [ name | string ] } ;
+        name = word | '"' text '"' | "`" text "`" ;
+
+        An empty key is no error: nothing has it.
+        """
         if self._token.name not in _NAMES:
             raise self._fail("an identifier")
         first = last = self._next()
         while self._token.name == "dot":
-            self._next()
-            if self._token.name not in _NAMES | {"string"}:
-                raise self._fail("a key")
+            last = self._next()
+            if self._token.name not in _KEYS:
+                break
             last = self._next()
         return self._source[first.position : last.end]
 

@@ -61,8 +61,13 @@ class Column(Generic[Entity]):
 
     def accepts(self, place: object, value: object) -> bool:
         """Whether a page token may hold this for the column."""
-        kinds: tuple[type, ...] = (str,) if self.text else (int, float)
-        return place in (VALUE, NAN, MISSING) and type(value) in kinds
+        if place not in (VALUE, NAN, MISSING):
+            return False
+        if self.text or isinstance(value, str):
+            return self.text and isinstance(value, str)
+        if type(value) is int:
+            return -(2**63) <= value < 2**63
+        return type(value) is float and math.isfinite(value)
 
 
 @dataclass(frozen=True, slots=True)

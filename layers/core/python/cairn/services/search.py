@@ -65,7 +65,7 @@ def search_runs(stores: Stores, caller: Caller, request: SearchRuns) -> Json:
         "runs",
         rows,
         request.max_results,
-        lambda runs: map(render.run, stores.datasets.fill(runs)),
+        lambda runs: map(render.found_run, stores.datasets.fill(runs)),
         lambda run: cursor.encode(query, ordering.position(run)),
     )
 
@@ -184,7 +184,9 @@ def _scan_runs(
     start: tuple[int, str] | None = None
     if after is not None:
         (_, start_time), (_, run_id) = after
-        start = int(start_time), str(run_id)
+        if not isinstance(start_time, int):
+            raise InvalidParameterValue("Invalid page token, its position is no run's")
+        start = start_time, str(run_id)
     scans = [stores.runs.scan(experiment_id, start, expected) for experiment_id in experiment_ids]
     return heapq.merge(*scans, key=lambda run: (-run.info.start_time, run.info.run_id))
 
