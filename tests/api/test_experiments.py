@@ -122,7 +122,7 @@ def test_at_most_50_custom_views(client: Client) -> None:
         ({"name": "a", "artifact_location": "s3://" + "b" * 2048}, "Invalid artifact path length."),
         (
             {"name": "a", "tags": [{"key": f"mlflow.customView.view{n}"} for n in range(51)]},
-            "Unable to create another custom view; the maximum number of custom views per experiment is 50.",
+            "Unable to create another custom view; the maximum number of custom views per experiment is",
         ),
     ],
 )

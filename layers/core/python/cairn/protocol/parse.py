@@ -89,7 +89,9 @@ def _shape(kind: type[Message]) -> _Shape:
             messages[name] = held
         elif held is bool:
             booleans.add(name)
-    spellings = {json_name(name): name for name in kind.model_fields if json_name(name) != name}
+    # one name has an underscore in Python alone, ``schema_``: it is spelled in one way
+    names = [name for name in kind.model_fields if not name.endswith("_")]
+    spellings = {json_name(name): name for name in names if json_name(name) != name}
     return _Shape(spellings, messages, frozenset(lists), frozenset(booleans))
 
 
