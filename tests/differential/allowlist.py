@@ -4,11 +4,17 @@ An entry is a predicate on the operation and the two answers, a name, and the re
 docs/compatibility.md prints it. A difference that no entry claims fails the comparison.
 """
 
+import json
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from tests.differential.compare import Answer
-from tests.differential.operations import Operation
+from tests.differential.compare import Answer, text_of
+from tests.differential.messages import fits
+from tests.differential.operations import Json, Operation
+
+_HISTORY = "mlflow.log-model.history"
+_NEGATIVE_ZERO = re.compile(r"(?<=: )-0\.0(?=,?$)", re.MULTILINE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,20 +25,93 @@ class Tolerated:
 
 
 def _crash(operation: Operation, expected: Answer, got: Answer) -> bool:
-    """MLflow's server failed on bad input; Cairn refuses it."""
+    """MLflow's server failed on its input; Cairn refuses it, or serves it."""
+    return expected.status == 500 and expected.error_code in (None, "INTERNAL_ERROR") and got.status < 500
+
+
+def _unreadable(operation: Operation, expected: Answer, got: Answer) -> bool:
+    """The body does not fit MLflow's own message, which its server takes in part."""
+    return got.status == 400 and got.error_code == "INVALID_PARAMETER_VALUE" and not fits(operation)
+
+
+def _negative_page(operation: Operation, expected: Answer, got: Answer) -> bool:
+    size = operation.body.get("max_results") if isinstance(operation.body, dict) else None
+    negative = isinstance(size, int) and size < 0
+    return negative and operation.path.endswith("/logged-models/search") and got.status == 400
+
+
+def _zero(operation: Operation, expected: Answer, got: Answer) -> bool:
+    return expected.ok and got.ok and expected.text == _NEGATIVE_ZERO.sub("0.0", got.text)
+
+
+def _retried(operation: Operation, expected: Answer, got: Answer) -> bool:
     return (
-        expected.status == 500
-        and expected.error_code in (None, "INTERNAL_ERROR")
-        and 400 <= got.status < 500
+        operation.path.endswith(("/runs/outputs", "/params"))
+        and (expected.status, expected.error_code) == (400, "BAD_REQUEST")
+        and "UNIQUE constraint" in (expected.message or "")
+        and got.ok
     )
+
+
+def _model_logged_again(operation: Operation, expected: Answer, got: Answer) -> bool:
+    """Equal but for models that stand several times in a run's history of MLflow 2 models."""
+    return (
+        expected.ok and got.ok and _HISTORY in expected.text and text_of(_once(expected.body)) == got.text
+    )
+
+
+def _once(body: Json) -> Json:
+    """The body with each model once in every such history."""
+    if isinstance(body, list):
+        return [_once(each) for each in body]
+    if not isinstance(body, dict):
+        return body
+    if body.get("key") == _HISTORY:
+        models: list[Json] = []
+        for model in json.loads(body["value"]):
+            if model not in models:
+                models.append(model)
+        return {**body, "value": json.dumps(models)}
+    return {key: _once(each) for key, each in body.items()}
 
 
 TOLERATED: tuple[Tolerated, ...] = (
     Tolerated(
-        "refused instead of crashed",
-        "Where MLflow's server fails with an internal error (500) on bad input, Cairn answers 400 or 404: "
-        "clients repeat a 500 seven times.",
+        "answered instead of crashed",
+        "Where MLflow's server fails with an internal error (500) on its input, Cairn answers 400 or 404, "
+        "or serves what can be served (a null is an unset field): clients repeat a 500 seven times.",
         _crash,
+    ),
+    Tolerated(
+        "a body of wrong types is refused",
+        "A value that does not fit its field (a fraction for an integer, an integer past 64 bits, text for "
+        "a list) is an INVALID_PARAMETER_VALUE that names the field. MLflow's server checks some of them "
+        "and otherwise goes on with what it read before that field, dropping the rest of the request.",
+        _unreadable,
+    ),
+    Tolerated(
+        "a negative page of logged models is refused",
+        "logged-models/search with a negative max_results is an INVALID_PARAMETER_VALUE, as in every other "
+        "search. MLflow's server answers with an arbitrary page.",
+        _negative_page,
+    ),
+    Tolerated(
+        "the sign of zero is kept",
+        "A metric of -0.0 is answered as -0.0. MLflow on SQLite loses the sign (SQLite stores the number "
+        "as an integer), on other databases it does not. Comparisons and orders count both as 0.",
+        _zero,
+    ),
+    Tolerated(
+        "a retry is free",
+        "The same model output of a run, or the same parameter of a logged model, logged again changes "
+        "nothing: clients repeat requests whose answer got lost. MLflow's database refuses it.",
+        _retried,
+    ),
+    Tolerated(
+        "a model of MLflow 2 is recorded once",
+        "The same model logged again by runs/log-model (a repeated request) is not appended a second time "
+        "to the run's history of models.",
+        _model_logged_again,
     ),
 )
 
@@ -40,3 +119,9 @@ TOLERATED: tuple[Tolerated, ...] = (
 def tolerated(operation: Operation, expected: Answer, got: Answer) -> str | None:
     """The name of the entry that claims this difference."""
     return next((each.name for each in TOLERATED if each.applies(operation, expected, got)), None)
+
+
+def parts(expected: Answer) -> bool:
+    """Whether both refused, but MLflow had written a part before: it stores the metrics of a batch for the
+    run, then finds that the model they name is missing. Cairn writes nothing of a call that it refuses."""
+    return not expected.ok and "INSERT INTO logged_model_metrics" in (expected.message or "")

@@ -75,6 +75,13 @@ def created_run(entity: Run) -> Json:
     return message
 
 
+def found_run(entity: Run) -> Json:
+    """As ``runs/search`` answers: MLflow's store reads no model inputs there."""
+    message = run(entity)
+    message["inputs"].pop("model_inputs", None)
+    return message
+
+
 def run(entity: Run) -> Json:
     data: Json = {}
     _add(data, "metrics", [metric(point) for point in entity.metrics.values()])

@@ -1,7 +1,9 @@
 """Use-cases of runs: create, read, change, and log to them."""
 
 import json
+import math
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from cairn.domain import limits
@@ -181,13 +183,22 @@ def _log(stores: Stores, run_id: str, metrics: Sequence[Metric], *steps: changes
     """Points on the models that they name, then on the run with whatever comes along."""
     if any(metric.model_id is not None for metric in metrics):
         require_active_run(run_id, stores.runs.get(run_id).info.lifecycle_stage)
-        stores.models.log_metrics(run_id, metrics)
+        stores.models.log_metrics(run_id, [replace(each, value=_of_model(each.value)) for each in metrics])
     points = [Metric(metric.key, clamp(metric.value), metric.timestamp, metric.step) for metric in metrics]
     change = changes.while_active(run_id, *steps)
     stores.runs.change(run_id, change.touch, change.merge, distinct(points))
 
 
+def _of_model(value: float) -> float:
+    """A model's metric as MLflow's store keeps it: clamped, and NaN as 0 (it has no column for that)."""
+    return 0.0 if math.isnan(value) else clamp(value)
+
+
 def _metric(request: messages.LogMetric | messages.BatchMetric) -> Metric:
+    if bool(request.dataset_name) != bool(request.dataset_digest):
+        raise InvalidParameterValue(
+            "Both dataset_name and dataset_digest must be provided if one is provided"
+        )
     return Metric(
         request.key,
         request.value,
@@ -211,15 +222,18 @@ def _dataset(given: messages.Dataset) -> Dataset:
 
 
 def _shown(model: Mapping[str, Any]) -> dict[str, Any]:
-    """What the history keeps of a model: MLflow's ``Model.get_tags_dict``."""
-    kept = ("run_id", "utc_time_created", "artifact_path", "model_uuid")
-    flavors = {
+    """What the history keeps of a model, in its order: MLflow's ``Model.get_tags_dict``."""
+    flavors = model["flavors"]
+    if not isinstance(flavors, dict):
+        raise InvalidParameterValue("Model json has no mapping of flavors.")
+    kept = {key: model[key] for key in ("run_id", "artifact_path", "utc_time_created")}
+    shown = {
         flavor: {key: value for key, value in config.items() if key != "config"}
         if isinstance(config, dict)
         else config
-        for flavor, config in model["flavors"].items()
+        for flavor, config in flavors.items()
     }
-    return {**{key: value for key, value in model.items() if key in kept}, "flavors": flavors}
+    return {**kept, "model_uuid": model.get("model_uuid"), "flavors": shown}
 
 
 def _validate_history(key: str, value: str) -> None:

@@ -1,0 +1,45 @@
+"""Whether a request fits the protobuf message that MLflow declares for its route."""
+
+import json
+import re
+from functools import cache
+from typing import Any
+
+from google.protobuf.json_format import ParseError  # type: ignore[import-untyped]
+from mlflow.protos import databricks_pb2, service_pb2
+from mlflow.utils.proto_json_utils import parse_dict
+
+from tests.differential.operations import Operation
+
+
+def fits(operation: Operation) -> bool:
+    """False for a body that protobuf's JSON parser refuses for this route's message."""
+    message = _message(operation.method, operation.path)
+    if message is None or operation.method == "GET":
+        return True
+    try:
+        body = json.loads(operation.raw) if operation.raw is not None else operation.body
+        parse_dict(body if body is not None else {}, message())
+    except (ParseError, ValueError, TypeError, AttributeError):
+        return False
+    return True
+
+
+def _message(method: str, path: str) -> Any:
+    """The message class of a route, None for a route that has none."""
+    return next(
+        (found for verb, pattern, found in _routes() if verb == method and pattern.fullmatch(path)), None
+    )
+
+
+@cache
+def _routes() -> tuple[tuple[str, re.Pattern[str], Any], ...]:
+    routes = []
+    for method in service_pb2.MlflowService.DESCRIPTOR.methods:
+        for endpoint in method.GetOptions().Extensions[databricks_pb2.rpc].endpoints:
+            pattern = re.sub(r"\{\w+\}", "[^/]+", endpoint.path)
+            path = re.compile(rf"/(ajax-)?api/{endpoint.since.major}\.\d/?{pattern.removeprefix('/')}")
+            message = getattr(service_pb2, method.input_type.name, None)
+            if message is not None:  # a message of another file: none of the routes compared here
+                routes.append((endpoint.method, path, message))
+    return tuple(routes)
