@@ -182,6 +182,19 @@ def test_two_servers_share_a_folder_and_say_so(tmp_path: Path) -> None:
         assert (status, b"shared" in body) == (200, True)
 
 
+def test_what_a_killed_server_had_half_received_is_dropped_by_the_next_that_is_alone(
+    tmp_path: Path,
+) -> None:
+    uploads = tmp_path / "uploads"
+    uploads.mkdir()
+    (uploads / "half-a-file").write_bytes(b"x")
+    with local_cairn("--data", str(tmp_path)):
+        assert not list(uploads.iterdir())
+        (uploads / "under-way").write_bytes(b"x")
+        with local_cairn("--data", str(tmp_path)):
+            assert [path.name for path in uploads.iterdir()] == ["under-way"]
+
+
 def test_it_warns_when_others_can_reach_it(tmp_path: Path) -> None:
     with local_cairn("--ephemeral", "--host", "0.0.0.0") as server:
         assert any("no access control" in line for line in server.output)

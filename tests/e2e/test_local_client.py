@@ -327,6 +327,18 @@ def test_many_processes_write_to_one_run(server: LocalCairn, client: MlflowClien
     _assert_nothing_lost(client, run_id)
 
 
+def test_two_servers_on_one_folder_lose_nothing(tmp_path: Path) -> None:
+    data = str(tmp_path / "data")
+    with local_cairn("--data", data) as one, local_cairn("--data", data) as other:
+        client = MlflowClient(tracking_uri=one.uri)
+        run_id = client.create_run("0").info.run_id
+        uris = [one.uri, other.uri] * (WRITERS // 2)
+        with concurrent.futures.ThreadPoolExecutor(WRITERS) as pool:
+            list(pool.map(lambda writer: _write_many(uris[writer], run_id, writer), range(WRITERS)))
+        _assert_nothing_lost(client, run_id)
+        _assert_nothing_lost(MlflowClient(tracking_uri=other.uri), run_id)
+
+
 def test_many_clients_create_and_search_at_once(
     server: LocalCairn, client: MlflowClient, experiment: str
 ) -> None:
