@@ -1,0 +1,115 @@
+"""Both servers as processes of their own, each on SQLite in a new folder, with their defaults."""
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.error import URLError
+from urllib.request import urlopen
+
+from bench.client import Client
+
+HOST = "127.0.0.1"
+START_SECONDS = 120.0
+
+
+@dataclass(frozen=True, slots=True)
+class Server:
+    """A server that answers; ``started`` is the seconds that took."""
+
+    name: str
+    port: int
+    started: float
+
+    def connect(self) -> Client:
+        return Client(HOST, self.port)
+
+
+@contextmanager
+def both(folder: Path) -> Iterator[tuple[Server, Server]]:
+    """MLflow's server and Cairn, side by side; stopped and waited for at the end."""
+    with ExitStack() as stack:
+        mlflow = stack.enter_context(_serving("MLflow", _mlflow(folder / "mlflow"), folder / "mlflow"))
+        cairn = stack.enter_context(_serving("Cairn", _cairn(folder / "cairn"), folder / "cairn"))
+        yield mlflow, cairn
+
+
+def _mlflow(folder: Path) -> Sequence[str]:
+    return (
+        *(sys.executable, "-m", "mlflow", "server", "--host", HOST),
+        *("--backend-store-uri", f"sqlite:///{folder / 'mlflow.db'}"),
+        *("--artifacts-destination", str(folder / "artifacts")),
+    )
+
+
+def _cairn(folder: Path) -> Sequence[str]:
+    command = Path(sys.executable).with_name("cairn")
+    return (str(command), "local", "--host", HOST, "--data", str(folder / "data"))
+
+
+@contextmanager
+def _serving(name: str, command: Sequence[str], folder: Path) -> Iterator[Server]:
+    folder.mkdir(parents=True)
+    port = _free_port()
+    log = folder / "server.log"
+    begun = time.perf_counter()
+    with log.open("wb") as output:
+        process = subprocess.Popen(
+            [*command, "--port", str(port)],
+            cwd=folder,
+            env=_environment(),
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
+    try:
+        _wait(name, process, port, log)
+        yield Server(name, port, time.perf_counter() - begun)
+    finally:
+        _stop(process)
+
+
+def _environment() -> dict[str, str]:
+    """Ours, without what would slow a server down: MLflow's search tries an optional import at each call
+    and compiles it anew where byte code may not be kept."""
+    environment = {key: value for key, value in os.environ.items() if key != "PYTHONDONTWRITEBYTECODE"}
+    return {**environment, "MLFLOW_DISABLE_TELEMETRY": "true"}
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind((HOST, 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+def _wait(name: str, process: subprocess.Popen[bytes], port: int, log: Path) -> None:
+    deadline = time.monotonic() + START_SECONDS
+    while time.monotonic() < deadline:
+        if process.poll() is not None:
+            break
+        try:
+            with urlopen(f"http://{HOST}:{port}/health", timeout=2) as answer:
+                if answer.status == 200:
+                    return
+        except (URLError, OSError):
+            time.sleep(0.02)
+    raise RuntimeError(f"{name} did not start:\n{log.read_text(errors='replace')[-3000:]}")
+
+
+def _stop(process: subprocess.Popen[bytes]) -> None:
+    """The server and the workers that it started: they are one process group."""
+    try:
+        os.killpg(process.pid, signal.SIGINT)
+        process.wait(20)
+    except subprocess.TimeoutExpired:
+        os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+    except ProcessLookupError:
+        process.wait()
