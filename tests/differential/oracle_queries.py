@@ -119,7 +119,8 @@ def broken(draw: st.DrawFn, whole: st.SearchStrategy[str]) -> str:
 
 
 def _weighted(*each: tuple[int, st.SearchStrategy[str]]) -> st.SearchStrategy[str]:
-    return st.one_of(*[one for weight, one in each for _ in range(weight)])
+    # one_of would take a strategy that comes twice for one.
+    return _pick([one for weight, one in each for _ in range(weight)]).flatmap(lambda one: one)
 
 
 _ATTRIBUTE = ("", "attribute.", "attributes.", "attr.", "run.", "`run`.")
@@ -140,12 +141,12 @@ _DATASET_WORDS = ("train", "Train", "eval", "Eval", "d1", "d2", "é%", "x_1", "t
 
 run_filters = _join(
     _weighted(
-        (4, _clause(_named(("metrics.", "metric."), _KEYS), _NUMERIC, _NUMBERS)),
-        (3, _clause(_PARAMS, _TEXTUAL, _STRINGS)),
-        (3, _clause(_TAGS, _TEXTUAL, _STRINGS)),
-        (1, _null(_PARAMS)),
-        (1, _null(_TAGS)),
-        (3, _clause(_named(_ATTRIBUTE, _RUN_TEXTS), _TEXTUAL, _RUN_STRINGS)),
+        (16, _clause(_named(("metrics.", "metric."), _KEYS), _NUMERIC, _NUMBERS)),
+        (12, _clause(_PARAMS, _TEXTUAL, _STRINGS)),
+        (12, _clause(_TAGS, _TEXTUAL, _STRINGS)),
+        (4, _null(_PARAMS)),
+        (4, _null(_TAGS)),
+        (12, _clause(_named(_ATTRIBUTE, _RUN_TEXTS), _TEXTUAL, _RUN_STRINGS)),
         (
             3,
             _clause(
@@ -154,23 +155,25 @@ run_filters = _join(
                 _TIMES,
             ),
         ),
-        (2, _clause(_DATASET, _TEXTUAL, st.builds(_quote, _pick(_DATASET_WORDS), st.integers(0, 2)))),
-        (1, _clause(_DATASET, _IN, _list(_pick(_DATASET_WORDS)))),
-        (1, _clause(_pick(("run_id", "attributes.run_id")), _IN, _list(_LISTED))),
+        (8, _clause(_DATASET, _TEXTUAL, st.builds(_quote, _pick(_DATASET_WORDS), st.integers(0, 2)))),
+        (4, _clause(_DATASET, _IN, _list(_pick(_DATASET_WORDS)))),
+        (4, _clause(_pick(("run_id", "attributes.run_id")), _IN, _list(_LISTED))),
         (1, _clause(_pick(("run_id", "status", "start_time", "params.x")), _IN, _list(_LISTED))),
         (1, _clause(st.one_of(_PARAMS, _TAGS, _RUN_TEXTS), _NUMERIC, st.one_of(_NUMBERS, _STRINGS))),
         (1, _clause(_PARAMS, _pick(("like", "ilike", "Like", "==", "<>", "NOT LIKE", "RLIKE")), _STRINGS)),
     )
 )
 
-_DIRECTION = _pick(("", "", " ASC", " DESC", " desc", " asc", "  DESC", "\tDesc", ' "desc"', " DOWN"))
+_DIRECTION = _pick(("", " ASC", " DESC", " desc", " asc", "  DESC", "\tDesc", ' "desc"')).flatmap(
+    lambda good: _pick((good,) * 24 + (" DOWN",))
+)
 run_orders = st.lists(
     st.builds(
         lambda name, direction: name + direction,
         _weighted(
-            (4, _named(("metrics.", "metric."), _KEYS)),
-            (3, _PARAMS),
-            (3, _TAGS),
+            (16, _named(("metrics.", "metric."), _KEYS)),
+            (12, _PARAMS),
+            (12, _TAGS),
             (
                 4,
                 _named(
@@ -185,8 +188,9 @@ run_orders = st.lists(
     max_size=3,
 )
 
-_EXPERIMENT_TEXTS = _pick(("name", "attribute.name", "`name`", "attributes.name"))
+_EXPERIMENT_TEXTS = _pick(("name", "attribute.name", "`name`", "name"))
 _IDS = _pick(("0", "1", "2", "3", "14", "99", " 1 ", "01", "x", "-1"))
+_WHOLE_TIMES = _pick(("0", "1", "5", "7", "-5", "1700000000000", "1700000000001", "9007199254740993"))
 _EXPERIMENT_TIMES = _pick(("creation_time", "last_update_time", "attribute.creation_time"))
 _EXPERIMENT_TAGS = _named(("tags.", "tag.", "tags."), _KEYS)
 _EXPERIMENT_STRINGS = st.one_of(
@@ -195,13 +199,13 @@ _EXPERIMENT_STRINGS = st.one_of(
 
 experiment_filters = _join(
     _weighted(
-        (4, _clause(_EXPERIMENT_TEXTS, _TEXTUAL, _EXPERIMENT_STRINGS)),
-        (4, _clause(_EXPERIMENT_TAGS, _TEXTUAL, _EXPERIMENT_STRINGS)),
-        (2, _null(_EXPERIMENT_TAGS)),
-        (3, _clause(_EXPERIMENT_TIMES, _NUMERIC, _TIMES)),
-        (2, _clause(_pick(("experiment_id", "`experiment_id`")), _TEXTUAL, st.builds(_quote, _IDS,
+        (16, _clause(_EXPERIMENT_TEXTS, _TEXTUAL, _EXPERIMENT_STRINGS)),
+        (16, _clause(_EXPERIMENT_TAGS, _TEXTUAL, _EXPERIMENT_STRINGS)),
+        (8, _null(_EXPERIMENT_TAGS)),
+        (12, _clause(_EXPERIMENT_TIMES, _NUMERIC, _weighted((6, _WHOLE_TIMES), (1, _TIMES)))),
+        (4, _clause(_pick(("experiment_id", "`experiment_id`")), _TEXTUAL, st.builds(_quote, _IDS,
         st.just(0)))),
-        (2, _clause(st.just("experiment_id"), _IN, _list(_IDS))),
+        (4, _clause(st.just("experiment_id"), _IN, _list(_IDS))),
         (1, _clause(_pick(("name", "tags.x", "creation_time", "run.name")), _pick(("like", "IN", "==",
         "ilike")), _STRINGS)),
     )
@@ -211,7 +215,7 @@ experiment_orders = st.lists(
         lambda name, direction: name + direction,
         _pick(
             (
-                "name", "experiment_id", "creation_time", "last_update_time", "attribute.name",
+                *("name", "experiment_id", "creation_time", "last_update_time") * 5, "attribute.name",
                 "`name`", '"creation_time"',
                 "tags.x", "status", "attributes.name",
             )

@@ -61,9 +61,11 @@ def test_an_altered_token_is_refused(data: st.DataObject) -> None:
 
 @pytest.mark.parametrize(
     "payload",
-    [b"", b"5", b"[]", b"[[0,1]]", b"[[0],[0,1],[0,1],[0,1]]", b'[[0,"x"],[0,""],[0,1],[0,"r"]]', b'{"a":1}',
+    [b"", b"5", b"[]", b"[[0,1]]", b"[[0],[0,1],[0,1],[0,1]]", b'[[0,"x"],[0,""],[0,1],[0,"r"]]',
+     b'{"a":1}',
      b'[[9,1.0],[0,""],[0,1],[0,"r"]]', b'[[0,true],[0,""],[0,1],[0,"r"]]', b"\xff",
-     b'[[[],1.0],[0,""],[0,1],[0,"r"]]', b'[[0,1.0],[0,""],[0,1e999],[0,"r"]]', b'[[0,NaN],[0,""],[0,1],[0,"r"]]'],
+     b'[[[],1.0],[0,""],[0,1],[0,"r"]]', b'[[0,1.0],[0,""],[0,1e999],[0,"r"]]',
+     b'[[0,NaN],[0,""],[0,1],[0,"r"]]'],
 )  # fmt: skip
 def test_a_forged_position_is_refused(payload: bytes) -> None:
     checksum = hashlib.sha256(b"\x01" + _QUERY + payload).digest()[:12]
