@@ -181,14 +181,14 @@ def _listing(stores: Stores, root: str, path: str) -> Result:
 
 
 def _files(stores: Stores, uri: str, folder: str) -> dict[str, Sequence[object]]:
-    """MLflow's ``files``, left out where there are none. A directory has no size."""
+    """MLflow's ``files``, left out where there are none. A size of 0 is left out too."""
     files = []
     for entry in stores.artifacts.list(uri):
         file: dict[str, object] = {
             "path": f"{folder}/{entry.path}" if folder else entry.path,
             "is_dir": entry.is_dir,
         }
-        if entry.file_size is not None:
+        if entry.file_size:
             file["file_size"] = entry.file_size
         files.append(file)
     return {"files": files} if files else {}
