@@ -4,6 +4,8 @@ The rules are those of MLflow's handlers and validators (``_validate_experiment_
 ``_validate_storage_location_uri``, ``_validate_experiment_tag``, ``_validate_custom_view_count``).
 """
 
+import json
+import re
 from collections.abc import Iterable
 from urllib.parse import ParseResult, unquote, urlparse
 
@@ -15,6 +17,10 @@ MAX_TAG_VALUE_LENGTH = 20_000
 MAX_LOCATION_LENGTH = 2_048
 MAX_CUSTOM_VIEWS = 50
 
+_ARCHIVAL_RETENTION = "mlflow.trace.archivalRetention"
+_ARCHIVE_NOW = "mlflow.trace.archiveNow"
+_RETENTION = re.compile("[1-9][0-9]*[mhd]")
+_MAX_RETENTION_LENGTH = 32
 _CUSTOM_VIEW_PREFIX = "mlflow.customView.view"
 _HOST_ADDRESSED = frozenset(
     {"ftp", "sftp", "hdfs", "viewfs", "http", "https", "mlflow-artifacts", "r2", "b2", "abfss"}
@@ -59,6 +65,10 @@ def validate_tag(key: str, value: str) -> None:
     validate_key(key)
     if len(value) > MAX_TAG_VALUE_LENGTH:
         raise exceeds_maximum_length("value", MAX_TAG_VALUE_LENGTH)
+    if key == _ARCHIVAL_RETENTION:
+        _validate_archival(value, "value", required=True)
+    elif key == _ARCHIVE_NOW:
+        _validate_archival(value, "older_than", required=False)
 
 
 def is_custom_view(key: str) -> bool:
@@ -74,6 +84,30 @@ def validate_custom_views(keys: Iterable[str], experiment_id: str | None = None)
             f"Unable to create another custom view{of}; the maximum number of custom views per experiment "
             f"is {MAX_CUSTOM_VIEWS}. Delete an existing custom view before creating a new one."
         )
+
+
+def _validate_archival(value: str, field: str, *, required: bool) -> None:
+    """MLflow's ``_validate_trace_experiment_tag``: when traces move to the archive, as JSON in a tag."""
+    try:
+        config = json.loads(value)
+    except ValueError:
+        config = None
+    if not isinstance(config, dict):
+        raise InvalidParameterValue("Trace archival config must be encoded as a JSON object.")
+    if required and config.get("type") != "duration":
+        raise InvalidParameterValue("Trace archival config must use type 'duration'.")
+    duration = config.get(field)
+    if duration is None and not required:
+        return
+    form = "must be in the form `<int><unit>`, where unit is one of 'm', 'h', or 'd'."
+    if not isinstance(duration, str):
+        raise InvalidParameterValue(f"Trace archival retention {form}")
+    if len(duration.strip()) > _MAX_RETENTION_LENGTH:
+        raise InvalidParameterValue(
+            f"Trace archival duration must be at most {_MAX_RETENTION_LENGTH} characters."
+        )
+    if _RETENTION.fullmatch(duration.strip()) is None:
+        raise InvalidParameterValue(f"Trace archival retention {form}")
 
 
 def _names_a_host(parsed: ParseResult) -> bool:
