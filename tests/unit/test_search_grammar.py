@@ -80,6 +80,12 @@ def test_what_is_no_run_filter(text: str) -> None:
         read_filter(RUNS, text)
 
 
+def test_ten_thousand_tokens_are_the_most() -> None:
+    assert read_filter(RUNS, "AND " * 5_000) == ()
+    with pytest.raises(InvalidParameterValue, match="10000 tokens"):
+        read_filter(RUNS, "AND " * 5_000 + "AND")
+
+
 def test_an_error_points_at_the_text() -> None:
     text = "metrics.a > 1 AND metrics.b ; 2"
     with pytest.raises(InvalidParameterValue) as caught:

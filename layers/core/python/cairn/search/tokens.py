@@ -43,6 +43,8 @@ _NEXT = re.compile("|".join(f"(?P<{name}>{pattern})" for name, pattern in _PATTE
 _HEXADECIMAL = re.compile(r"-?0x[\dA-F]+", re.IGNORECASE)
 
 _CONTEXT = 60
+_MOST_TOKENS = 10_000
+"""sqlparse's MAX_GROUPING_TOKENS; each character of white space counts."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +65,7 @@ _KEYWORDS = frozenset({"AND", "OR", "IS", "NOT", "NULL"})
 
 def tokenize(source: str, what: str = "filter string") -> Iterator[Token]:
     """The tokens of ``source`` without white space, closed by an ``end``."""
-    position = 0
+    position = count = 0
     while position < len(source):
         found = _NEXT.match(source, position)
         if found is None or found.lastgroup in (None, "comment"):
@@ -75,6 +77,9 @@ def tokenize(source: str, what: str = "filter string") -> Iterator[Token]:
             name = text.upper()
         elif name == "reserved":
             name = "IN" if text.upper() == "IN" else "reserved"
+        count += len(text) if name == "space" else 1
+        if count > _MOST_TOKENS:
+            raise InvalidParameterValue(f"Error on parsing {what}: more than {_MOST_TOKENS} tokens")
         if name != "space":
             yield Token(name, text, position)
         position = found.end()
