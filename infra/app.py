@@ -44,7 +44,7 @@ def build(
         settings=settings,
         data=data,
         routes=routes,
-        dependencies=packages.dependencies(platform),
+        platform=platform,
     )
     Tags.of(app).add("project", "cairn")
     Tags.of(app).add("stage", settings.stage)

@@ -69,6 +69,8 @@ class Function(Construct):
             environment={
                 "POWERTOOLS_SERVICE_NAME": f"cairn-{name}",
                 "POWERTOOLS_METRICS_NAMESPACE": "Cairn",
+                # pydantic would look through the metadata of every installed package for plugins.
+                "PYDANTIC_DISABLE_PLUGINS": "__all__",
                 **environment,
             },
         )

@@ -37,14 +37,14 @@ class ApiStack(Stack):
         settings: Settings,
         data: DataStack,
         routes: Iterable[Route],
-        dependencies: packages.Layer,
+        platform: packages.Platform,
     ) -> None:
         super().__init__(
             scope, construct_id, description="Cairn: MLflow's REST API (functions and gateway)"
         )
         self._settings = settings
         self._data = data
-        self._layers = Layers(self, "Layers", dependencies)
+        self._layers = Layers(self, "Layers", platform)
         table, bucket, key = data.table, data.bucket, data.key
         self.tracking = self._function(
             "Tracking",

@@ -9,7 +9,7 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -110,7 +110,7 @@ def deployed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployment]:
         yield Deployment(uri, emulator, bucket, users)
 
 
-def _user(emulator: Emulator, name: str, statements: list[dict[str, object]]) -> tuple[str, str]:
+def _user(emulator: Emulator, name: str, statements: Sequence[Mapping[str, object]]) -> tuple[str, str]:
     iam = emulator.client("iam")
     iam.create_user(UserName=name)
     policy = json.dumps({"Version": "2012-10-17", "Statement": statements})

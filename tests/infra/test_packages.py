@@ -1,25 +1,25 @@
 """What Lambda gets: small, pinned, built for its platform, and renamed when it changes."""
 
+import importlib.util
 import json
 import re
+import shutil
 from pathlib import Path
 
 import pytest
 
 from infra import packages
-from tests.infra.synthesis import Assembly, synthesise
+from tests.infra.synthesis import Assembly
 
 MAX_ZIPPED = 25_000_000
 """Bytes of everything that a function loads, zipped (the project's budget; Lambda's own limit is 50 MB)."""
 
 
 def test_packages_are_within_the_budget() -> None:
-    layer = packages.dependencies().path
-    wheels = packages.zipped_size([p for p in layer.rglob("*") if p.is_file()], layer)
-    core = packages.zipped_size(packages.core_files(), packages.CORE)
+    layers = [packages.dependencies(), packages.core()]
+    sizes = [packages.zipped_size(packages.files_of(layer), layer.path) for layer in layers]
     functions = packages.zipped_size(sorted(packages.FUNCTIONS.glob("*/handler.py")), packages.FUNCTIONS)
-    total = wheels + core + functions
-    assert 1_000_000 < total <= MAX_ZIPPED, (wheels, core, functions)
+    assert 1_000_000 < sum(sizes) + functions <= MAX_ZIPPED, (sizes, functions)
 
 
 def test_wheels_are_lambdas_platform() -> None:
@@ -57,40 +57,65 @@ def test_other_requirements_or_another_platform_are_another_layer(
     changed = tmp_path / "requirements.txt"
     changed.write_text(packages.REQUIREMENTS.read_text() + "# changed\n")
     monkeypatch.setattr(packages, "REQUIREMENTS", changed)
-    monkeypatch.setattr(packages, "_install", lambda platform, path: path.mkdir(parents=True))
+    monkeypatch.setattr(packages, "_install", lambda platform, target: target.mkdir(parents=True))
     monkeypatch.setattr(packages, "BUILD", tmp_path)
     assert packages.dependencies().content_hash != before
 
 
-def core_files_of(assembly: Assembly) -> list[Path]:
-    """The core layer's asset as it would be uploaded."""
-    manifest = json.loads((assembly.folder / "Cairn-prod-Api.assets.json").read_text())
-    for asset in manifest["files"].values():
-        folder = assembly.folder / asset["source"]["path"]
-        if (folder / "python" / "cairn").is_dir():
-            return sorted(p.relative_to(folder) for p in folder.rglob("*") if p.is_file())
-    raise AssertionError("no core layer among the assets")
-
-
-def test_the_core_layer_is_the_package_without_the_local_server(default: Assembly) -> None:
-    files = core_files_of(default)
-    assert Path("python/cairn/errors.py") in files
-    assert not [f for f in files if "local" in f.parts or "__pycache__" in f.parts]
-    assert {p.relative_to(packages.CORE) for p in packages.core_files()} >= set(files)
-
-
-def test_a_changed_core_is_a_changed_layer(
-    default: Assembly, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    import shutil
-
-    from infra.settings import Settings
-
+def test_a_changed_core_is_another_layer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     core = tmp_path / "core"
     shutil.copytree(packages.CORE, core, ignore=shutil.ignore_patterns("__pycache__"))
-    (core / "python" / "cairn" / "errors.py").write_text("# changed\n")
     monkeypatch.setattr(packages, "CORE", core)
-    changed = synthesise(Settings(), tmp_path / "cdk.out")
-    assert changed.resources("Api", "AWS::Lambda::LayerVersion") != default.resources(
-        "Api", "AWS::Lambda::LayerVersion"
-    )
+    monkeypatch.setattr(packages, "BUILD", tmp_path / "build")
+    before = packages.core().content_hash
+    (core / "python" / "cairn" / "errors.py").write_text("# changed\n")
+    assert packages.core().content_hash != before
+
+
+def test_an_interrupted_build_leaves_nothing_that_looks_finished(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupted(platform: packages.Platform, target: Path) -> None:
+        target.mkdir(parents=True)
+        raise SystemExit("no network")
+
+    monkeypatch.setattr(packages, "BUILD", tmp_path)
+    monkeypatch.setattr(packages, "_install", interrupted)
+    with pytest.raises(SystemExit, match="no network"):
+        packages.dependencies()
+    assert not list(tmp_path.iterdir())
+
+
+def test_layers_are_compiled_for_the_python_that_runs_them() -> None:
+    """This machine stands for Lambda: the same path, with a Python that is surely here."""
+    layer = packages.core(packages.HOST).path
+    sources = [path for path in layer.rglob("*.py") if "__pycache__" not in path.parts]
+    assert sources
+    for source in sources:
+        assert Path(importlib.util.cache_from_source(str(source))).exists(), source
+
+
+def test_without_the_runtimes_python_the_deployer_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(packages, "BUILD", tmp_path)
+    monkeypatch.setenv(packages.LAMBDA_PYTHON, "/bin/false")
+    layer = packages.core()
+    assert "goes uncompiled" in capsys.readouterr().err
+    assert not list(layer.path.rglob("*.pyc"))
+
+
+def test_the_layers_of_the_stack_are_these_builds(default: Assembly) -> None:
+    manifest = json.loads((default.folder / "Cairn-prod-Api.assets.json").read_text())["files"]
+    assets = {asset["displayName"]: default.folder / asset["source"]["path"] for asset in manifest.values()}
+    wheels, built = assets["Layers/Dependencies/Code"], packages.dependencies()
+    assert {p.relative_to(wheels) for p in wheels.rglob("*") if p.is_file()} == {
+        path.relative_to(built.path) for path in packages.files_of(built)
+    }
+    assert (assets["Layers/Core/Code"] / "python" / "cairn" / "http.py").is_file()
+
+
+def test_the_core_layer_is_the_package_without_the_local_server() -> None:
+    files = {path.relative_to(packages.core().path) for path in packages.files_of(packages.core())}
+    assert Path("python/cairn/errors.py") in files
+    assert not [path for path in files if "local" in path.parts]
