@@ -1,18 +1,16 @@
 """The composition root: the only place that names concrete stores and makes clients.
 
 ``build`` wires a deployed function, ``build_local`` a server on this machine on a SQLite file and a folder,
-``build_local_aws`` one on DynamoDB and S3 at an endpoint.
+``build_local_aws`` one on DynamoDB and S3 at an endpoint. Each imports its engines when it is called: a
+function pays for no SQLite, a local server for no AWS client.
 """
 
-import secrets
+import random
 import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
-from cairn.artifacts.blobs import FolderBlobs, S3Blobs
-from cairn.artifacts.folder import FolderArtifacts
-from cairn.artifacts.s3 import S3Artifacts
 from cairn.domain.clock import system_clock
 from cairn.http import App
 from cairn.services.ports import ArtifactStore, BlobStore, Carriage, Stores
@@ -55,6 +53,8 @@ def build_local(database: Path | None, artifacts: Path, blobs: Path, staging: Pa
 
     The experiment ``0`` is made where it is missing. ``staging`` lies on the file system of ``artifacts``.
     """
+    from cairn.artifacts.blobs import FolderBlobs
+    from cairn.artifacts.folder import FolderArtifacts
     from cairn.storage.sqlite import SqliteTable
 
     stores = _stores(
@@ -93,6 +93,8 @@ def _local(stores: Stores) -> App:
 
 
 def _aws_stores(settings: Settings, carriage: Carriage) -> Stores:
+    from cairn.artifacts.blobs import S3Blobs
+    from cairn.artifacts.s3 import S3Artifacts
     from cairn.storage.dynamodb import DynamoDBTable
 
     s3 = cast("S3Client", _Later(lambda: _s3(settings)))
@@ -118,13 +120,13 @@ def _stores(
     pause = Retry().wait
     return Stores(
         experiments=Experiments(table, location_of),
-        runs=Runs(table, pause),
+        runs=Runs(table, pause, system_clock),
         history=History(table),
         datasets=Datasets(table, blobs),
         models=LoggedModels(table, pause),
         artifacts=artifacts,
         clock=system_clock,
-        bits=secrets.randbits,
+        bits=random.SystemRandom().getrandbits,
         carriage=carriage,
         multipart=multipart,
     )

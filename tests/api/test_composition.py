@@ -1,0 +1,54 @@
+"""The composition roots: a deployed function's and a local server's, on DynamoDB and S3."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from moto import mock_aws
+
+from cairn.app import build, build_local_aws
+from cairn.http import App, handle, to_lambda
+from cairn.settings import Settings
+from tests.api.client import V2, event
+
+SETTINGS = Settings.from_environment(
+    {"CAIRN_TABLE": "runs", "CAIRN_BUCKET": "bytes", "AWS_REGION": "eu-west-1"}
+)
+SIGNED = {"userArn": "arn:aws:iam::123456789012:user/ada"}
+
+
+@pytest.fixture
+def deployed(monkeypatch: pytest.MonkeyPatch) -> Iterator[App]:
+    """A function's application, on the table and bucket that a local server made."""
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+        monkeypatch.setenv(name, "testing")
+    with mock_aws():
+        build_local_aws(SETTINGS)
+        build_local_aws(SETTINGS)  # what is there stays as it is
+        yield build(SETTINGS)
+
+
+def _send(app: App, request: dict[str, Any]) -> dict[str, Any]:
+    return to_lambda(handle(app, request))
+
+
+def test_a_function_serves_signed_callers_from_dynamodb_and_s3(deployed: App) -> None:
+    request = event("GET", f"{V2}/experiments/get", query={"experiment_id": ["0"]}, identity=SIGNED)
+    answer = _send(deployed, request)
+    assert answer["statusCode"] == 200
+    assert '"artifact_location":"s3://bytes/artifacts/0"' in answer["body"]
+    request["requestContext"]["identity"] = {"user": "local:ada"}
+    assert _send(deployed, request)["statusCode"] == 401
+
+
+def test_a_function_announces_parts_and_presigned_urls(deployed: App) -> None:
+    answer = _send(deployed, event("GET", "/api/3.0/mlflow/server-info", identity={}))
+    assert '"multipart_uploads_enabled":true' in answer["body"]
+
+
+def test_a_function_carries_no_large_file(deployed: App) -> None:
+    request = event("PUT", "/api/2.0/mlflow-artifacts/artifacts/0/run/artifacts/a.bin", identity=SIGNED)
+    request["body"] = "x" * 4_600_000
+    assert _send(deployed, request)["statusCode"] == 413
+    request["body"] = "x" * 1_000
+    assert _send(deployed, request)["statusCode"] == 200
