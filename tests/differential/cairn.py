@@ -74,7 +74,7 @@ def _stores(table: Table, folder: Path, given: _Given) -> Stores:
 
     return Stores(
         experiments=Experiments(table, lambda experiment_id: f"mlflow-artifacts:/{experiment_id}"),
-        runs=Runs(table, lambda attempt: None),
+        runs=Runs(table, lambda attempt: None, lambda: given.now),
         history=History(table),
         datasets=Datasets(table, FolderBlobs(folder / "blobs")),
         models=LoggedModels(table, lambda attempt: None),

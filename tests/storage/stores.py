@@ -8,6 +8,7 @@ from itertools import count
 from typing import cast
 
 from cairn.domain import runs as changes
+from cairn.domain.clock import Clock
 from cairn.domain.entities import ACTIVE, Metric, Run, RunInfo
 from cairn.ids import new_run_id
 from cairn.services.ports import ArtifactStore, Stores
@@ -17,6 +18,8 @@ from cairn.storage.history import History
 from cairn.storage.models import LoggedModels
 from cairn.storage.runs import Runs
 from cairn.storage.table import Table
+
+NOW = 1_700_000_000_000
 
 
 @dataclass
@@ -42,10 +45,10 @@ class Aggregates:
         return self.runs.change(run_id, change.touch, change.merge, points)
 
 
-def aggregates(table: Table, seed: int = 0) -> Aggregates:
+def aggregates(table: Table, seed: int = 0, clock: Clock = lambda: NOW) -> Aggregates:
     experiments = Experiments(table, lambda experiment_id: f"mlflow-artifacts:/{experiment_id}")
     return Aggregates(
-        table, experiments, Runs(table, lambda attempt: None), History(table), random.Random(seed)
+        table, experiments, Runs(table, lambda attempt: None, clock), History(table), random.Random(seed)
     )
 
 
@@ -73,9 +76,9 @@ class MemoryBlobs:
         return self.held[key]
 
 
-def use_case_stores(table: Table, blobs: MemoryBlobs, seed: int = 0) -> Stores:
+def use_case_stores(table: Table, blobs: MemoryBlobs, seed: int = 0, clock: Clock = lambda: NOW) -> Stores:
     """What use-cases take, on a table; without artifacts."""
-    found = aggregates(table)
+    found = aggregates(table, clock=clock)
     return Stores(
         experiments=found.experiments,
         runs=found.runs,
@@ -83,6 +86,6 @@ def use_case_stores(table: Table, blobs: MemoryBlobs, seed: int = 0) -> Stores:
         datasets=Datasets(table, blobs),
         models=LoggedModels(table, lambda attempt: None),
         artifacts=cast(ArtifactStore, None),
-        clock=lambda: 1_700_000_000_000,
+        clock=clock,
         bits=random.Random(seed).getrandbits,
     )

@@ -5,10 +5,13 @@ the experiment counts such events in its epoch, a run remembers the epoch of its
 restore, and whichever came later decides.
 """
 
+from collections.abc import Collection
 from dataclasses import dataclass
 
-from cairn.domain.entities import ACTIVE
+from cairn.domain.entities import ACTIVE, DELETED
 from cairn.errors import InvalidParameterValue
+
+_STAGES = {stage[0]: stage for stage in (ACTIVE, DELETED)}
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,6 +25,26 @@ class Stage:
 def effective(run: Stage, experiment: Stage) -> str:
     """The stage of a run: its own unless its experiment was deleted or restored after it."""
     return run.stage if run.epoch == experiment.epoch else experiment.stage
+
+
+def lifecycle_group(own: Stage) -> str:
+    """The group under which the index keeps a run of this own stage, such as ``a0``."""
+    return f"{own.stage[0]}{own.epoch}"
+
+
+def all_groups(epoch: int) -> list[str]:
+    """Every group that an experiment of this epoch can have, the latest first."""
+    return [f"{stage[0]}{number}" for number in range(epoch, -1, -1) for stage in (ACTIVE, DELETED)]
+
+
+def groups_of_view(experiment: Stage, stages: Collection[str]) -> list[str]:
+    """The groups whose runs are effectively in one of the stages: those of the experiment's own epoch by
+    their stage, all older ones by the experiment's."""
+    return [
+        group
+        for group in all_groups(experiment.epoch)
+        if effective(Stage(_STAGES[group[0]], int(group[1:])), experiment) in stages
+    ]
 
 
 def require_active_experiment(experiment_id: str, stage: str) -> None:

@@ -6,7 +6,9 @@
     name guard                 W#N            N#<sha256 of the name>
     experiment head            E#<experiment> #
     experiment tag             E#<experiment> #G#<key>
-    default order of runs      E#<experiment> T#<max - start>#<run>
+    default order of runs      X#<experiment>#<group># <max - start><run>
+    index entry                X#<experiment>#<group>#<field> <value><max - start><run>
+    dirty mark                 D#<experiment> <run>
     dataset                    E#<experiment> S#<sha256 of name, digest>
     use of a dataset           E#<experiment> U#<sha256 of name, digest, context>
     logged model, newest first E#<experiment> M#<max - created>#<model>
@@ -14,10 +16,11 @@
     run facts, sharded         R#<run>        F#<prefix>
     latest metrics, sharded    R#<run>        M#<prefix>
     metric log                 R#<run>        L#<time>#<content hash>
+    its index entries          R#<run>        I
     logged model head, facts   M#<model>      as those of a run
 
 Experiments are 16 hex digits, runs 32, so that a run's id begins with its experiment's. Numbers in keys are
-fixed-width hex of an order-preserving unsigned integer.
+fixed-width hex of an order-preserving unsigned integer. A group is a life-cycle stage and epoch (``a0``).
 """
 
 import hashlib
@@ -32,7 +35,6 @@ EXPERIMENT_LIST = "W#L"
 NAME_GUARDS = "W#N"
 HEAD = "#"
 TAG_PREFIX = "#G#"
-ORDER_PREFIX = "T#"
 DATASET_PREFIX = "S#"
 USE_PREFIX = "U#"
 MODEL_PREFIX = "M#"
@@ -40,6 +42,7 @@ FACTS_HEAD = "F"
 FACTS_PREFIX = "F#"
 LATEST_PREFIX = "M#"
 LOG_PREFIX = "L#"
+INVENTORY = "I"
 
 
 def digest(*parts: str) -> str:
@@ -82,9 +85,32 @@ def experiment_tag(experiment: str, key: str) -> Key:
     return Key(experiment_partition(experiment), TAG_PREFIX + key)
 
 
-def run_order(experiment: str, start_time: int, run_id: str) -> Key:
-    """Ascending keys give start_time DESC, run_id ASC: MLflow's default order."""
-    return Key(experiment_partition(experiment), f"{ORDER_PREFIX}{descending(start_time)}#{run_id}")
+def index_partition(experiment: str, group: str, field: str = "") -> str:
+    """The entries of one field of the runs of a group; of no field: the default order."""
+    return f"X#{experiment}#{group}#{field}"
+
+
+def run_position(start_time: int, run_id: str) -> str:
+    """The end of every index sort key: ascending it gives start_time DESC, run_id ASC."""
+    return descending(start_time) + run_id
+
+
+def run_of_position(sort_key: str) -> tuple[int, str]:
+    """Start time and run id from the end of an index sort key."""
+    return from_descending(sort_key[-48:-32]), sort_key[-32:]
+
+
+def dirty_partition(experiment: str) -> str:
+    return f"D#{experiment}"
+
+
+def dirty_mark(run_id: str) -> Key:
+    return Key(dirty_partition(run_id[:16]), run_id)
+
+
+def inventory(run_id: str) -> Key:
+    """What the index holds of a run."""
+    return Key(run_partition(run_id), INVENTORY)
 
 
 def model_order(experiment: str, created: int, model_id: str) -> Key:

@@ -4,17 +4,20 @@ What a change means is a pure function of ``domain``; here is how it is stored. 
 appended before the latest values that follow from it: there is no latest value without its point.
 """
 
+import heapq
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from itertools import groupby, islice
 from typing import Any
 
+from cairn.domain.clock import Clock
 from cairn.domain.draft import Draft, Touch
 from cairn.domain.entities import ACTIVE, DatasetInput, Metric, ModelOutput, Run, RunInfo
-from cairn.domain.lifecycle import Stage, effective, require_active_experiment
+from cairn.domain.lifecycle import Stage, all_groups, effective, lifecycle_group, require_active_experiment
 from cairn.domain.locations import run_artifacts
 from cairn.domain.metrics import merge_latest
 from cairn.errors import CairnError, InvalidParameterValue, ResourceDoesNotExist
 from cairn.ids import experiment_hex, experiment_of_run
-from cairn.storage import facts, keys
+from cairn.storage import dirty, facts, keys
 from cairn.storage.codec import (
     FORMAT,
     decode_latest,
@@ -35,14 +38,16 @@ _PAGE = 1_000  # default-order entries that one query of a scan reads at most
 
 class Runs:
     """The runs of every experiment (``services.ports.RunStore``). ``pause(attempt)`` waits between attempts
-    of writers that conflict."""
+    of writers that conflict; the clock dates dirty marks."""
 
-    def __init__(self, table: Table, pause: Callable[[int], None]) -> None:
+    def __init__(self, table: Table, pause: Callable[[int], None], clock: Clock) -> None:
         self._table = table
+        self._clock = clock
         self._documents = Documents(table, (FACTS, LATEST), pause)
 
     def create(self, run: Run) -> Run:
-        """1 GetItem, 2 PutItem: the order entry first, a hint that readers drop until the run is there.
+        """1 GetItem, 1 BatchWriteItem of dirty mark and order entry, which readers drop until the run is
+        there, 1 PutItem.
 
         Raises ResourceDoesNotExist or InvalidParameterValue for a missing or deleted experiment, and
         InvalidParameterValue past 3 MB of tags (one transaction).
@@ -57,8 +62,14 @@ class Runs:
             raise InvalidParameterValue(
                 "The tags of a new run exceed 3 MB. Create the run, then log the rest."
             )
-        order = keys.run_order(experiment, run.info.start_time, run.info.run_id)
-        self._table.put(Put({"pk": order.pk, "sk": order.sk, "f": FORMAT}))
+        group = lifecycle_group(Stage(ACTIVE, head["ep"]))
+        order = {
+            "pk": keys.index_partition(experiment, group),
+            "sk": keys.run_position(run.info.start_time, run.info.run_id),
+            "f": FORMAT,
+        }
+        mark = dirty.put(run.info.run_id, self._clock(), moved=False)
+        self._table.batch_write([mark, Put(order)])
         if not self._documents.create(keys.run_partition(run.info.run_id), document):
             return self.get(run.info.run_id)
         return _run(run.info.run_id, document, head)
@@ -93,29 +104,41 @@ class Runs:
         merge: Callable[[Draft], None],
         points: Sequence[Metric] = (),
     ) -> Run:
-        """1 BatchGetItem, 1 PutItem of the log where there are points, 1 PutItem of what changed (more for
-        sections in shards, and on conflict). Writes nothing if ``merge`` raises."""
+        """1 BatchGetItem, 1 PutItem of the dirty mark unless that is fresh, 1 of the log where there are
+        points, 1 of what changed (more for sections in shards, and on conflict). Writes nothing if ``merge``
+        raises."""
         head_key = _experiment_key(run_id)
         if head_key is None:
             raise run_missing(run_id)
         partition = keys.run_partition(run_id)
-        logged = False
-        heads: dict[Key, Item] = {}
+        mark_key = keys.dirty_mark(run_id)
+        logged = moved = False
+        found: dict[Key, Item] = {}
 
         def edit(document: Document, companions: Mapping[Key, Item]) -> None:
             if head_key not in companions:
                 raise run_missing(run_id)
-            heads.update(companions)
+            nonlocal moved
+            found.update(companions)
+            before = document.info
             draft = _draft(document, companions[head_key])
             merge(draft)
             merge_latest(draft.metrics, points)
             _store(draft, document, companions[head_key])
+            moved = (
+                moved
+                or before["stage"] != document.info["stage"]
+                or before["epoch"] != document.info["epoch"]
+            )
 
         def only_metrics(document: Document, _: Mapping[Key, Item]) -> None:
             merge_latest(document.sections[LATEST.attribute], points)
 
-        def append() -> None:
+        def announce() -> None:
             nonlocal logged
+            now = self._clock()
+            if dirty.missing(found.get(mark_key), now, moved=moved):
+                self._table.put(dirty.put(run_id, now, moved=moved))
             if points:
                 self._table.put(_log_item(run_id, points))
                 logged = True
@@ -125,7 +148,7 @@ class Runs:
             LATEST.attribute: touch.metrics | {point.key for point in points},
         }
         try:
-            document = self._documents.change(partition, names, edit, [head_key], append)
+            document = self._documents.change(partition, names, edit, [head_key, mark_key], announce)
         except CairnError:
             # A concurrent writer made the rest of the batch impossible after its points were logged.
             if logged:
@@ -133,30 +156,38 @@ class Runs:
             raise
         if document is None:
             raise run_missing(run_id)
-        return _run(run_id, document, heads[head_key])
+        return _run(run_id, document, found[head_key])
 
     def scan(
         self, experiment_id: str, after: tuple[int, str] | None = None, expected: int = _PAGE
     ) -> Iterator[Run]:
-        """1 Query for the expected order entries (about 100 bytes each, at most 1,000 in one), 1
-        BatchGetItem per 99 runs; as much again while runs are taken from it."""
+        """1 GetItem; for each group 1 Query for the expected order entries (about 120 bytes each, at most
+        1,000 in one); 1 BatchGetItem per 99 runs; as much again while runs are taken from it."""
         experiment = experiment_hex(experiment_id)
-        if experiment is None:
+        head = None if experiment is None else self._table.get(keys.experiment_head(experiment))
+        if experiment is None or head is None:
             return
-        position = None if after is None else keys.run_order(experiment, *after).sk
-        partition, limit = keys.experiment_partition(experiment), min(expected, _PAGE)
+        limit = min(expected, _PAGE)
+        start = None if after is None else keys.run_position(*after)
+        walks = [
+            self._positions(keys.index_partition(experiment, group), start, limit)
+            for group in all_groups(head["ep"])
+        ]
+        positions = (position for position, _ in groupby(heapq.merge(*walks)))
+        size = min(_BATCH, expected)
+        while chunk := [keys.run_of_position(position)[1] for position in islice(positions, size)]:
+            runs = self.get_many(chunk)
+            yield from (runs[run_id] for run_id in chunk if run_id in runs)
+            expected -= size
+            size = min(_BATCH, expected) if expected > 0 else _BATCH
+
+    def _positions(self, partition: str, after: str | None, limit: int) -> Iterator[str]:
         while True:
-            page = self._table.query(
-                Query(partition, prefix=keys.ORDER_PREFIX, limit=limit, after=position)
-            )
-            run_ids = [item["sk"].rpartition("#")[2] for item in page.items]
-            for start in range(0, len(run_ids), _BATCH):
-                chunk = run_ids[start : start + _BATCH]
-                runs = self.get_many(chunk)
-                yield from (runs[run_id] for run_id in chunk if run_id in runs)
-            if page.after is None:
+            page = self._table.query(Query(partition, limit=limit, after=after))
+            yield from (item["sk"] for item in page.items)
+            after = page.after
+            if after is None:
                 return
-            position = page.after
 
 
 def run_missing(run_id: str) -> ResourceDoesNotExist:

@@ -1,0 +1,52 @@
+"""Dirty marks: which runs were written so recently that the index may not know it yet.
+
+A write marks its run before it changes it; a mark that is fresh enough is left alone, so that a run which
+logs all the time costs a mark every half minute. The indexer takes marks that have been quiet for longer
+than any request can last.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from cairn.storage import keys
+from cairn.storage.codec import FORMAT
+from cairn.storage.table import Item, Put, Query, Table
+
+FRESH = 30_000
+"""Milliseconds for which a mark stands for further writes."""
+
+QUIET = 90_000
+"""Milliseconds after which no request can be under way that found the mark fresh: API Gateway ends them after
+29 s."""
+
+
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """``moved``: a write changed the run's life-cycle stage, so that its group in the index may be wrong."""
+
+    run_id: str
+    time: int
+    moved: bool
+
+
+def missing(mark: Item | None, now: int, *, moved: bool) -> bool:
+    """Whether a write must mark its run anew. A mark from the future (a clock that ran ahead) counts as old."""
+    return mark is None or not 0 <= now - mark["t"] < FRESH or (moved and "g" not in mark)
+
+
+def put(run_id: str, now: int, *, moved: bool) -> Put:
+    key = keys.dirty_mark(run_id)
+    item = {"pk": key.pk, "sk": key.sk, "f": FORMAT, "t": now}
+    return Put({**item, "g": 1} if moved else item)
+
+
+def marks(table: Table, experiment: str) -> Iterator[Mark]:
+    """The dirty runs of an experiment: 1 Query per MB of marks (about 100 bytes each)."""
+    after: str | None = None
+    while True:
+        page = table.query(Query(keys.dirty_partition(experiment), after=after))
+        for item in page.items:
+            yield Mark(item["sk"], item["t"], "g" in item)
+        after = page.after
+        if after is None:
+            return
