@@ -68,18 +68,30 @@ def restore(story: Story) -> Operation:
 
 
 def metric(story: Story, bad: int = 2) -> dict[str, Json]:
+    """A point; in ``bad`` of a hundred one field is wrong."""
     point: dict[str, Json] = {
-        "key": story.value(values.METRIC_KEYS + values.EDGE_KEYS[:1], values.BAD_KEYS, bad),
-        "value": story.value(values.METRIC_VALUES, values.BAD_METRIC_VALUES, bad),
-        "timestamp": story.value(values.TIMESTAMPS, values.BAD_TIMESTAMPS, bad),
+        "key": story.pick(values.METRIC_KEYS + values.EDGE_KEYS[:1]),
+        "value": story.pick(values.METRIC_VALUES),
+        "timestamp": story.pick(values.TIMESTAMPS),
     }
     if story.chance(80):
-        point["step"] = story.value(values.STEPS, values.BAD_STEPS, bad)
+        point["step"] = story.pick(values.STEPS)
+    if story.chance(bad):
+        name = story.pick(sorted(_BAD))
+        point[name] = story.pick(_BAD[name])
     return point
 
 
+_BAD: dict[str, tuple[Json, ...]] = {
+    "key": values.BAD_KEYS,
+    "value": values.BAD_METRIC_VALUES,
+    "timestamp": values.BAD_TIMESTAMPS,
+    "step": values.BAD_STEPS,
+}
+
+
 def log_metric(story: Story) -> Operation:
-    body = {"run_id": story.run_id(), **metric(story, bad=3)}
+    body = {"run_id": story.run_id(), **metric(story, bad=5)}
     return post(story, "runs/log-metric", body)
 
 

@@ -148,7 +148,7 @@ def post(story: Story, path: str, body: Json, *, pages: int = 0, messages: bool 
 
 
 def sequence(
-    makers: Sequence[Maker], start: Sequence[Maker], low: int, high: int, *, spoil: int = 4
+    makers: Sequence[Maker], start: Sequence[Maker], low: int, high: int, *, spoil: int = 3
 ) -> st.SearchStrategy[list[Operation]]:
     """``start`` once each, then ``low`` to ``high`` calls of ``makers``; ``spoil`` percent of them spoiled,
     and some sent twice."""

@@ -32,11 +32,11 @@ BAD_KEYS: Final = (
 METRIC_VALUES: Final[tuple[Json, ...]] = (
     0, 1, -1, 0.5, 0.5, 1.5, -2.25, -0.0, 1e-9, 5e-324, 1e308, 100, "NaN", "Infinity", "-Infinity", "0.25",
 )  # fmt: skip
-BAD_METRIC_VALUES: Final[tuple[Json, ...]] = ("abc", "", None, [], {}, True)
+BAD_METRIC_VALUES: Final[tuple[Json, ...]] = (None, None, "abc", "", [], {}, True)
 STEPS: Final[tuple[Json, ...]] = (0, 1, 1, 2, 3, 10, -1, -(2**63), 2**63 - 1, 2**40, "4")
 BAD_STEPS: Final[tuple[Json, ...]] = (2**63, 1.5, "x", [])
 TIMESTAMPS: Final[tuple[Json, ...]] = (0, 1, 1, 1000, START, START + 1, START * 1000, 2**63 - 1, "7")
-BAD_TIMESTAMPS: Final[tuple[Json, ...]] = (-1, "soon", 2**63, None, 1.5)
+BAD_TIMESTAMPS: Final[tuple[Json, ...]] = (-1, -1, None, "soon", 2**63, None, 1.5)
 
 PARAM_VALUES: Final = ("1", "1", "2", "0.1", "adam", "Adam", "", "a b", "v" * 500, "ü%_")
 EDGE_PARAM_VALUES: Final = ("v" * 6000, "v" * 6001, "é" * 6000, "v" * 7000)
