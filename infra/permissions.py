@@ -1,7 +1,8 @@
 """What each function may do to the table, the bucket and their key: every action by name.
 
 TransactWriteItems and TransactGetItems have no permission of their own: DynamoDB asks for those of the
-actions in them (ConditionCheckItem for a check). Queries name the table: there is no index.
+actions in them (ConditionCheckItem for a check, of which there is none). Queries name the table: there is
+no index.
 """
 
 from collections.abc import Sequence
@@ -17,10 +18,10 @@ ARTIFACTS = "artifacts"
 BLOBS = "blobs"
 """The folder of what outgrows the table (artifacts.blobs)."""
 
+READ_FACTS = ("dynamodb:BatchGetItem", "dynamodb:Query")
 READ_TABLE = ("dynamodb:BatchGetItem", "dynamodb:GetItem", "dynamodb:Query")
 WRITE_TABLE = (
     "dynamodb:BatchWriteItem",
-    "dynamodb:ConditionCheckItem",
     "dynamodb:DeleteItem",
     "dynamodb:PutItem",
     "dynamodb:UpdateItem",

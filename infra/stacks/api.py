@@ -62,7 +62,7 @@ class ApiStack(Stack):
             "artifacts",
             "Artifacts: lists, bytes, multipart uploads, presigned URLs",
             [
-                permissions.on_table(table, permissions.READ_TABLE),
+                permissions.on_table(table, permissions.READ_FACTS),
                 *permissions.on_artifacts(bucket),
                 *permissions.on_key(key, "dynamodb"),
                 *permissions.on_key(key, "s3"),

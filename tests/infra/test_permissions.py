@@ -22,9 +22,12 @@ READ = {
     "dynamodb:GetItem": "an experiment's head, a run's facts",
     "dynamodb:Query": "an experiment's runs, a run's metric log",
 }
+FACTS = {
+    "dynamodb:BatchGetItem": "a run's or a model's head, which holds its artifact root",
+    "dynamodb:Query": "its facts where they outgrow the head",
+}
 WRITE = {
     "dynamodb:BatchWriteItem": "tags of an experiment, many points",
-    "dynamodb:ConditionCheckItem": "a transaction that depends on what it does not write",
     "dynamodb:DeleteItem": "tags, name guards of renamed experiments",
     "dynamodb:PutItem": "new experiments, runs, points",
     "dynamodb:UpdateItem": "counters, latest values",
@@ -42,7 +45,7 @@ BLOBS = {
 }
 JUSTIFIED: dict[str, dict[str, str]] = {
     "Tracking": LOGS | READ | WRITE | BLOBS,
-    "ArtifactsApi": LOGS | READ | OBJECTS,
+    "ArtifactsApi": LOGS | FACTS | OBJECTS,
     "Bootstrap": LOGS
     | {
         "dynamodb:GetItem": "is the experiment Default there?",

@@ -1,0 +1,104 @@
+"""The other half of least privilege: the narrow roles hold no action that their function does not send.
+
+What a function does to the table is observed on the local engine, whose requests are named as DynamoDB's.
+"""
+
+import re
+from collections.abc import Iterator
+from dataclasses import replace
+from hashlib import sha512
+from pathlib import Path
+
+import pytest
+
+from cairn.domain.draft import Draft, Touch
+from cairn.domain.entities import ACTIVE, LoggedModel, Run, RunInfo
+from cairn.errors import ResourceDoesNotExist
+from cairn.storage.experiments import Experiments
+from cairn.storage.models import LoggedModels
+from cairn.storage.runs import Runs
+from cairn.storage.sqlite import SqliteTable
+from cairn.storage.table import Cost
+from infra import permissions
+
+RUN_ID = "0" * 31 + "1"
+MODEL_ID = "m-" + RUN_ID
+TRANSACTION = {"TransactWriteItems": "PutItem"}
+"""A transaction has no permission of its own; that of ``ensure_default`` holds puts alone."""
+
+
+@pytest.fixture
+def requests() -> list[str]:
+    return []
+
+
+@pytest.fixture
+def table(requests: list[str]) -> Iterator[SqliteTable]:
+    def observe(cost: Cost) -> None:
+        requests.append(cost.operation)
+
+    table = SqliteTable(observer=observe)
+    yield table
+    table.close()
+
+
+def actions(requests: list[str]) -> set[str]:
+    return {f"dynamodb:{TRANSACTION.get(name, name)}" for name in requests}
+
+
+def test_bootstrap_sends_what_it_may(table: SqliteTable, requests: list[str]) -> None:
+    experiments = Experiments(table, lambda experiment_id: f"s3://bucket/{experiment_id}")
+    experiments.ensure_default(1)
+    experiments.ensure_default(2)
+    assert actions(requests) == set(permissions.MAKE_DEFAULT)
+
+
+def test_artifacts_sends_what_it_may(table: SqliteTable, requests: list[str]) -> None:
+    """Its use-cases read a run's or a model's artifact root, whatever else is logged there."""
+    Experiments(table, lambda experiment_id: f"s3://bucket/{experiment_id}").ensure_default(1)
+    runs, models = Runs(table, lambda attempt: None, lambda: 1), LoggedModels(table, lambda attempt: None)
+    # More than one item holds, and nothing that compresses.
+    many = {f"param-{n}": sha512(bytes([n])).hexdigest() * 2 for n in range(100)}
+    info = RunInfo(RUN_ID, "0", "name", "user", "RUNNING", 0, None, ACTIVE, "")
+    runs.create(Run(info))
+
+    def log(draft: Draft) -> None:
+        draft.params.update(many)
+
+    runs.change(RUN_ID, Touch(params=frozenset(many)), log)
+    model = LoggedModel(MODEL_ID, "0", "name", "", 1, 1, "LOGGED_MODEL_PENDING", ACTIVE)
+    models.create(replace(model, params=many))
+    requests.clear()
+    assert len(runs.get(RUN_ID).params) == len(models.get(MODEL_ID).params) == 100
+    for read, missing in ((runs.get, "f" * 32), (models.get, "m-" + "f" * 32)):
+        with pytest.raises(ResourceDoesNotExist):
+            read(missing)
+    assert actions(requests) == set(permissions.READ_FACTS)
+
+
+def test_artifacts_asks_the_table_for_runs_and_models_alone(root: Path) -> None:
+    """If a use-case asks for more, the test above no longer covers what the function sends."""
+    code = (root / "layers/core/python/cairn/services/artifacts.py").read_text()
+    asked = set(re.findall(r"stores\.(\w+)\.(\w+)", code))
+    assert {call for call in asked if call[0] not in ("artifacts", "carriage")} == {
+        ("models", "get"),
+        ("runs", "get"),
+    }
+
+
+@pytest.mark.parametrize(
+    ("action", "code"),
+    [
+        ("dynamodb:BatchWriteItem", r"\.batch_write\("),
+        ("dynamodb:ConditionCheckItem", r"\bCheck\("),
+        ("dynamodb:DeleteItem", r"\bDelete\("),
+        ("dynamodb:PutItem", r"\bPut\("),
+        ("dynamodb:UpdateItem", r"\bUpdate\("),
+    ],
+)
+def test_tracking_may_write_as_its_stores_do_and_no_other_way(action: str, code: str, root: Path) -> None:
+    storage = root / "layers" / "core" / "python" / "cairn" / "storage"
+    engines = {"table", "engine", "sqlite", "dynamodb", "render", "meter", "limits", "evaluate"}
+    stores = [path for path in storage.glob("*.py") if path.stem not in engines]
+    used = any(re.search(code, path.read_text()) for path in stores)
+    assert used == (action in permissions.WRITE_TABLE)
