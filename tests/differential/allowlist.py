@@ -89,8 +89,9 @@ TOLERATED: tuple[Tolerated, ...] = (
     Tolerated(
         "a body of wrong types is refused",
         "A value that does not fit its field (a fraction for an integer, an integer past 64 bits, text for "
-        "a list) is an INVALID_PARAMETER_VALUE that names the field. MLflow's server checks some of them "
-        "and otherwise goes on with what it read before that field, dropping the rest of the request.",
+        "a list, an unknown word for a status) is an INVALID_PARAMETER_VALUE that names the field. "
+        "MLflow's server checks some of them, and otherwise goes on without that field, or with what it "
+        "read before.",
         _unreadable,
     ),
     Tolerated(

@@ -9,7 +9,7 @@ from typing import Any
 from cairn.domain import limits
 from cairn.domain import runs as changes
 from cairn.domain.entities import ACTIVE, Dataset, DatasetInput, Metric, ModelOutput, Run, RunInfo
-from cairn.domain.lifecycle import require_active_run
+from cairn.domain.lifecycle import require_active_experiment, require_active_run
 from cairn.domain.metrics import clamp, distinct
 from cairn.domain.names import random_name
 from cairn.errors import BadRequest, InvalidParameterValue
@@ -32,6 +32,8 @@ def create_run(stores: Stores, caller: Caller, request: messages.CreateRun) -> R
         raise BadRequest("The tags of a run have distinct keys.")
     name, tagged = request.run_name, tags.get(changes.RUN_NAME_TAG, "")
     if name and tagged and name != tagged:
+        experiment = stores.experiments.get(experiment_id)  # whose own state MLflow tells first
+        require_active_experiment(experiment_id, experiment.lifecycle_stage)
         raise InvalidParameterValue(
             "Both 'run_name' argument and 'mlflow.runName' tag are specified, but with different values "
             f"(run_name='{name}', mlflow.runName='{tagged}')."
