@@ -118,7 +118,7 @@ def _compare(
         first = first or expected
         for side, got in zip(others, answers, strict=True):
             _judge(operation, page, expected, got, side, leader, done, tally)
-            parted |= parts(expected) or (expected.ok != got.ok and operation.method != "GET")
+            parted |= parts(operation, expected, got)
         _learn(operation, expected, leader)
         for side, got in zip(others, answers, strict=True):
             _learn(operation, got, side)
