@@ -1,5 +1,6 @@
 """The comparison from end to end: what is made first, what is measured on it, and how often."""
 
+import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
@@ -11,17 +12,19 @@ from bench.workloads import Site
 
 @dataclass(frozen=True, slots=True)
 class Size:
-    """How much: requests of the quick kind, batches of a thousand, searches, runs searched, points read."""
+    """How much: requests of the short kind, batches of a thousand, searches, runs searched, histories read;
+    and how many seconds the servers get before, as MLflow's starts job workers after it answers."""
 
     calls: int
     batches: int
     searches: int
     runs: tuple[int, ...]
     walks: int
+    settle: float
 
 
-FULL = Size(calls=400, batches=100, searches=24, runs=(1_000, 10_000), walks=4)
-QUICK = Size(calls=8, batches=2, searches=2, runs=(110,), walks=1)
+FULL = Size(calls=400, batches=100, searches=24, runs=(1_000, 10_000), walks=4, settle=20)
+QUICK = Size(calls=8, batches=2, searches=2, runs=(110,), walks=1, settle=0)
 """Proves that everything works, measures nothing."""
 
 BATCH = 1_000
@@ -31,6 +34,7 @@ WRITERS = 8
 
 def measure(servers: Sequence[Server], size: Size, say: Callable[[str], None]) -> Iterator[Result]:
     """Every workload's result, in the report's order."""
+    time.sleep(size.settle)
     yield from _writes(servers, size)
     yield from _long_history(servers, size)
     for total in size.runs:
