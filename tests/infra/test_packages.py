@@ -116,6 +116,7 @@ def test_the_layers_of_the_stack_are_these_builds(default: Assembly) -> None:
 
 
 def test_the_core_layer_is_the_package_without_the_local_server() -> None:
-    files = {path.relative_to(packages.core().path) for path in packages.files_of(packages.core())}
+    layer = packages.core()
+    files = {path.relative_to(layer.path) for path in packages.files_of(layer)}
     assert Path("python/cairn/errors.py") in files
     assert not [path for path in files if "local" in path.parts]
