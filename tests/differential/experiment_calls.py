@@ -27,7 +27,7 @@ def create(story: Story) -> Operation:
     if isinstance(name, str) and 0 < len(name) <= 500 and name not in taken:
         known = {tag["key"] for tag in body.get("tags", [])}
         story.experiments.append(ExperimentGuess(name, tags=known))
-    return post(story, "experiments/create", body, messages=True)
+    return post(story, "experiments/create", body)
 
 
 def get(story: Story) -> Operation:
@@ -74,7 +74,7 @@ def set_tag(story: Story) -> Operation:
     value = story.value(values.EXPERIMENT_TAG_VALUES, values.BAD_EXPERIMENT_TAG_VALUES)
     story.experiments[number].tags.add(key)
     body = {"experiment_id": f"{{experiment:{number}}}", "key": key, "value": value}
-    return post(story, "experiments/set-experiment-tag", body, messages=True)
+    return post(story, "experiments/set-experiment-tag", body)
 
 
 def delete_tag(story: Story) -> Operation:
@@ -107,7 +107,7 @@ def search(story: Story) -> Operation:
         body["view_type"] = view
     if story.chance(4):
         body["page_token"] = story.pick(("garbage", "", "e30="))
-    return post(story, "experiments/search", body, pages=3)
+    return post(story, "experiments/search", body, pages=3, messages=False)
 
 
 def search_datasets(story: Story) -> Operation:

@@ -109,7 +109,7 @@ def search(story: Story) -> Operation:
             del body["datasets"][0]["dataset_digest"]
     if story.chance(3):
         body["page_token"] = "garbage"
-    return post(story, "logged-models/search", body, pages=3)
+    return post(story, "logged-models/search", body, pages=3, messages=False)
 
 
 def log_metric(story: Story) -> Operation:

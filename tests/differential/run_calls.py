@@ -29,7 +29,7 @@ def create(story: Story) -> Operation:
             body["tags"].append({"key": story.pick((*values.TAG_KEYS, *values.BAD_KEYS)), "value": "again"})
     if story.experiments[number].active:
         story.runs.append(RunGuess(number, tags={tag["key"] for tag in body.get("tags", [])}))
-    return post(story, "runs/create", body, messages=True)
+    return post(story, "runs/create", body)
 
 
 def get(story: Story) -> Operation:
@@ -167,7 +167,7 @@ def big_batch(story: Story) -> Operation:
         body["params"] = facts
     if kind in ("tags", "all"):
         body["tags"] = facts
-    return post(story, "runs/log-batch", body, messages=True)
+    return post(story, "runs/log-batch", body)
 
 
 def get_history(story: Story) -> Operation:
@@ -237,10 +237,16 @@ def log_inputs(story: Story) -> Operation:
 
 
 def log_outputs(story: Story) -> Operation:
-    models = [
-        {"model_id": story.model_id(), "step": story.pick((0, 1, 1, -2))} for _ in range(story.count(0, 2))
-    ]
-    return post(story, "runs/outputs", {"run_id": story.run_id(), "models": models})
+    """Models that are no outputs of the run yet; rarely one that is."""
+    run_id = story.run_id()
+    guess = story.guess(run_id)
+    chosen = {story.model_id() for _ in range(story.count(0, 2))}
+    if guess is not None:
+        if not story.chance(8):
+            chosen -= guess.outputs
+        guess.outputs |= chosen
+    models = [{"model_id": model_id, "step": story.pick((0, 1, 1, -2))} for model_id in sorted(chosen)]
+    return post(story, "runs/outputs", {"run_id": run_id, "models": models})
 
 
 def log_model(story: Story) -> Operation:

@@ -23,7 +23,7 @@ def search(story: Story) -> Operation:
         body["max_results"] = story.value((1, 2, 3, 5, 100, 50_000), (0, -1, 50_001, "x"), 3)
     if story.chance(2):
         body["page_token"] = "garbage"
-    return post(story, "runs/search", body, pages=4)
+    return post(story, "runs/search", body, pages=4, messages=False)
 
 
 def seasoned_run(story: Story) -> Operation:
