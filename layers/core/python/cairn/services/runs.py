@@ -28,16 +28,17 @@ def create_run(stores: Stores, caller: Caller, request: messages.CreateRun) -> R
     replay by the same caller finds the run it made."""
     experiment_id = request.experiment_id or DEFAULT_EXPERIMENT_ID
     tags = {tag.key: tag.value for tag in request.tags}
-    if len(tags) < len(request.tags):
-        raise BadRequest("The tags of a run have distinct keys.")
     name, tagged = request.run_name, tags.get(changes.RUN_NAME_TAG, "")
-    if name and tagged and name != tagged:
+    if (name and tagged and name != tagged) or len(tags) < len(request.tags):
         experiment = stores.experiments.get(experiment_id)  # whose own state MLflow tells first
         require_active_experiment(experiment_id, experiment.lifecycle_stage)
+    if name and tagged and name != tagged:
         raise InvalidParameterValue(
             "Both 'run_name' argument and 'mlflow.runName' tag are specified, but with different values "
             f"(run_name='{name}', mlflow.runName='{tagged}')."
         )
+    if len(tags) < len(request.tags):
+        raise BadRequest("The tags of a run have distinct keys.")
     if not request.experiment_id:
         raise BadRequest("A run needs an experiment_id.")  # MLflow's SQL refuses the empty foreign key
     name = name or tagged or random_name(stores.bits)
