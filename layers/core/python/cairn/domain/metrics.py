@@ -64,18 +64,21 @@ def sampling_order(point: Metric) -> tuple[int, int, float, bool]:
     return point.step, point.timestamp, comparable(point.value), math.isnan(point.value)
 
 
-def sample(points: Sequence[Metric], count: int) -> list[Metric]:
-    """At most ``count`` of the points, evenly over rows in sampling order, the last one included.
+def picks(total: int, count: int) -> Sequence[int]:
+    """Which of ``total`` rows in sampling order a sample of at most ``count`` takes.
 
     The first row of each of SQL's ``NTILE(count)`` buckets (the larger buckets come first); where that
-    misses the last row, it is appended, or takes the last place once ``count`` is reached.
+    misses the last row, that takes the last place.
     """
-    rows = sorted(points, key=sampling_order)
-    size, larger = divmod(len(rows), count)
+    size, larger = divmod(total, count)
     if size == 0:
-        return rows
+        return range(total)
     starts = [bucket * size + min(bucket, larger) for bucket in range(count)]
-    picked = [rows[start] for start in starts]
-    if starts[-1] != len(rows) - 1:
-        picked[-1] = rows[-1]
-    return picked
+    starts[-1] = total - 1
+    return starts
+
+
+def sample(points: Sequence[Metric], count: int) -> list[Metric]:
+    """At most ``count`` of the points, evenly over rows in sampling order, the last one included."""
+    rows = sorted(points, key=sampling_order)
+    return [rows[pick] for pick in picks(len(rows), count)]

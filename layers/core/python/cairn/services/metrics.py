@@ -1,9 +1,12 @@
 """Use-cases of metric histories: pages of one key, many runs at once, and samples for charts."""
 
+import json
 import math
+from typing import Any
 
+from cairn.domain import columns
 from cairn.domain.entities import Metric
-from cairn.domain.metrics import comparable, sample
+from cairn.domain.metrics import comparable
 from cairn.errors import InvalidParameterValue
 from cairn.protocol import render
 from cairn.protocol.messages import metrics as messages
@@ -15,6 +18,10 @@ from cairn.sharing.caller import Caller
 MAX_BULK_RESULTS = 25_000
 MAX_RUNS = 100
 MAX_SAMPLES = 2_500
+
+_PAGE_BYTES = 4_500_000
+"""Bytes of a page of get-history: below what a function returns (6 MB), with its escapes."""
+_POINT_BYTES = 150  # of one point's JSON at most, but for its key
 
 _HISTORY: Ordering[Metric] = Ordering(
     (
@@ -28,7 +35,8 @@ _HISTORY: Ordering[Metric] = Ordering(
 
 
 def get_metric_history(stores: Stores, caller: Caller, request: messages.GetMetricHistory) -> Result:
-    """The points of a key by timestamp, step, value; in pages where ``max_results`` is given."""
+    """The points of a key by timestamp, step, value; in pages where ``max_results`` is given, which end
+    early where they would be too large to answer."""
     limit = request.max_results
     if limit is not None and limit <= 0:
         raise InvalidParameterValue(
@@ -36,14 +44,17 @@ def get_metric_history(stores: Stores, caller: Caller, request: messages.GetMetr
         )
     query = cursor.fingerprint("get-history", request.run_id, request.metric_key)
     position = cursor.decode(query, request.page_token, _HISTORY)
-    points = stores.history.points(request.run_id, request.metric_key)
-    if position is not None:
-        behind = _HISTORY.key(position)
-        points = [point for point in points if _HISTORY.key(_HISTORY.position(point)) > behind]
+    after: Any = None if position is None else tuple(value for _, value in position)
     token = None
-    if limit is not None and len(points) > limit:
-        points = points[:limit]
-        token = cursor.encode(query, _HISTORY.position(points[-1]))
+    if limit is None and after is None:
+        points = stores.history.points(request.run_id, request.metric_key)
+    else:
+        most = _PAGE_BYTES // (_POINT_BYTES + len(json.dumps(request.metric_key)))
+        limit = most if limit is None else min(limit, most)
+        points = stores.history.page(request.run_id, request.metric_key, after, limit + 1)
+        if len(points) > limit:
+            del points[limit:]
+            token = cursor.encode(query, _HISTORY.position(points[-1]))
     return render.page("metrics", map(render.metric, points), token)
 
 
@@ -67,9 +78,9 @@ def get_metric_history_bulk(
     for run_id in sorted(set(request.run_id)):
         if len(found) >= limit:
             break
-        points = stores.history.points(run_id, request.metric_key)
+        points = stores.history.page(run_id, request.metric_key, None, limit - len(found))
         found += [render.metric_of_run(point, run_id) for point in points]
-    return {"metrics": found[:limit]}
+    return {"metrics": found}
 
 
 def get_metric_history_bulk_interval(
@@ -93,10 +104,9 @@ def get_metric_history_bulk_interval(
         raise InvalidParameterValue(
             f"end_step must be greater than start_step. Found start_step={start} and end_step={end}."
         )
+    steps = None if start is None or end is None else (start, end)
     sampled = []
     for run_id in request.run_ids:
-        points = stores.history.points(run_id, request.metric_key)
-        if start is not None and end is not None:
-            points = [point for point in points if start <= point.step <= end]
-        sampled += [render.metric_of_run(point, run_id) for point in sample(points, limit)]
+        points = columns.sample(stores.history.columns(run_id, request.metric_key, steps), limit)
+        sampled += [render.metric_of_run(point, run_id) for point in points.metrics(request.metric_key)]
     return render.page("metrics", sampled)

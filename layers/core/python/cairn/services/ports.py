@@ -9,6 +9,7 @@ from typing import BinaryIO, Protocol
 
 from cairn.domain.artifacts import FileInfo, Part, Signed
 from cairn.domain.clock import Clock
+from cairn.domain.columns import Columns, Order
 from cairn.domain.draft import Draft, Touch
 from cairn.domain.entities import Dataset, Experiment, LoggedModel, Metric, Run
 from cairn.ids import RandomBits
@@ -77,10 +78,16 @@ class RunStore(Protocol):
 
 
 class HistoryStore(Protocol):
-    """The points of metrics."""
+    """The points of metrics, each once, in MLflow's order of get-history: timestamp, step, value."""
 
     def points(self, run_id: str, key: str) -> list[Metric]:
-        """Every point of one key, each once, in MLflow's order of get-history: timestamp, step, value."""
+        """Every point of one key."""
+
+    def page(self, run_id: str, key: str, after: Order | None, limit: int) -> list[Metric]:
+        """The first points behind ``after``."""
+
+    def columns(self, run_id: str, key: str, steps: tuple[int, int] | None = None) -> Columns:
+        """Every point of one key, or those between two steps (inclusive), without an object for each."""
 
 
 class DatasetStore(Protocol):

@@ -8,6 +8,7 @@ transposed where that helps the compressor. Doubles are stored as IEEE 754, NaN 
 import json
 import struct
 import zlib
+from array import array
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import accumulate
 from operator import sub
@@ -79,12 +80,22 @@ def _pack_deltas(numbers: Sequence[int]) -> bytes:
     return _transpose(struct.pack(f">{len(deltas)}Q", *(delta & 0xFFFFFFFFFFFFFFFF for delta in deltas)))
 
 
-def _unpack_deltas(raw: bytes) -> list[int]:
-    deltas = struct.unpack(f">{len(raw) // 8}Q", _restore(raw))
-    return [
-        number - 0x10000000000000000 if number & 0x8000000000000000 else number
-        for number in (total & 0xFFFFFFFFFFFFFFFF for total in accumulate(deltas))
-    ]
+def _unpack_deltas(raw: bytes) -> "array[int]":
+    deltas = struct.unpack(f">{len(raw) // 8}q", _restore(raw))
+    try:
+        return array("q", accumulate(deltas))
+    except OverflowError:  # a difference was past an int64
+        return array(
+            "q",
+            (
+                number - 0x10000000000000000 if number & 0x8000000000000000 else number
+                for number in (total & 0xFFFFFFFFFFFFFFFF for total in accumulate(deltas))
+            ),
+        )
+
+
+def _unpack_doubles(raw: bytes) -> "array[float]":
+    return array("d", struct.unpack(f">{len(raw) // 8}d", _restore(raw)))
 
 
 def _transpose(raw: bytes) -> bytes:
@@ -111,7 +122,7 @@ def decode_series(blob: bytes) -> Iterator[Series]:
     keys, counts = json.loads(raw[4 : 4 + header_size])
     body = memoryview(raw)[4 + header_size :]
     column = len(body) // 3
-    values = struct.unpack(f">{column // 8}d", _restore(bytes(body[:column])))
+    values = _unpack_doubles(bytes(body[:column]))
     times = _unpack_deltas(bytes(body[column : 2 * column]))
     steps = _unpack_deltas(bytes(body[2 * column :]))
     start = 0

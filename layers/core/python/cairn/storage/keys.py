@@ -16,6 +16,8 @@
     run facts, sharded         R#<run>        F#<prefix>
     latest metrics, sharded    R#<run>        M#<prefix>
     metric log                 R#<run>        L#<time>#<content hash>
+    folded log of a metric     R#<run>        H#<metric>
+    segment of it              R#<run>        H#<metric>#<version>#<content hash>
     its index entries          R#<run>        I
     logged model head, facts   M#<model>      as those of a run
 
@@ -42,6 +44,7 @@ FACTS_HEAD = "F"
 FACTS_PREFIX = "F#"
 LATEST_PREFIX = "M#"
 LOG_PREFIX = "L#"
+FOLDED_PREFIX = "H#"
 INVENTORY = "I"
 
 
@@ -140,3 +143,18 @@ def metric_log(run_id: str, time: int, content: bytes) -> Key:
     return Key(
         run_partition(run_id), f"{LOG_PREFIX}{ascending(time)}#{hashlib.sha256(content).hexdigest()[:16]}"
     )
+
+
+def folded(run_id: str, metric: str) -> Key:
+    """What was folded of one metric's log."""
+    return Key(run_partition(run_id), FOLDED_PREFIX + digest(metric)[:32])
+
+
+def segment(run_id: str, metric: str, name: str) -> Key:
+    return Key(run_partition(run_id), f"{FOLDED_PREFIX}{digest(metric)[:32]}#{name}")
+
+
+def segment_name(version: int, content: bytes) -> str:
+    """A segment is named for its content, and for the version that first lists it: no two versions share a
+    name, so that who drops an old version's segment cannot hit one that a later version lists."""
+    return f"{version:08x}#{hashlib.sha256(content).hexdigest()[:16]}"
