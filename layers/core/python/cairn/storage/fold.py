@@ -5,7 +5,7 @@ leaves points in both places, and readers take each once. For each metric the ne
 listing (inline while few, else as segments), which is written on condition of its version: of two folders
 one starts over for that metric. Segments are written before the listing that names them, replaced ones are
 deleted after it. New points absorb the latest segments while these are not twice as many: a point is
-rewritten a few times only, however it was logged, and N points come to about N / 25,000 segments.
+rewritten a few times only, however it was logged, and N points come to about N / 28,000 segments.
 
 Why a reader loses nothing (``history`` reads log, listing, segments, in this order): a point leaves the
 log only after a listing held it, and every later version of the listing holds it too. A log item that a
@@ -44,7 +44,7 @@ _MOST_POINTS = 300_000  # of one call: about 100 MB while they are sorted
 _MOST_BYTES = 4 * 1024 * 1024
 _INLINE_BYTES = 3_000  # with key, names and a few segments the listing stays within one read unit
 _INLINE_POINTS = 2_000
-_FULL = 20_000  # points of a segment that is left alone
+_FULL = 25_000  # points of a segment that is left alone
 _TOGETHER = 100  # metrics whose listings are read together
 _ATTEMPTS = 20
 

@@ -26,7 +26,7 @@ Answer = TypeVar("Answer")
 class History:
     """Points by run and key (``services.ports.HistoryStore``).
 
-    Every reading: 1 Query per MB of the run's unfolded log, 1 GetItem, 1 BatchGetItem per 40 segments.
+    Every reading: 1 Query per MB of the run's unfolded log, 1 GetItem, 1 BatchGetItem per 48 segments.
     """
 
     def __init__(self, table: Table) -> None:
