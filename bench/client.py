@@ -6,6 +6,7 @@ connection belongs to one thread.
 
 import http.client
 import json
+import socket
 from collections.abc import Mapping, Sequence
 from typing import Any
 from urllib.parse import quote, urlencode
@@ -18,7 +19,11 @@ class Unexpected(AssertionError):
 
 
 class Client:
-    """One connection to one server."""
+    """One connection to one server.
+
+    It acknowledges packets at once where the system can (TCP_QUICKACK): the workers of MLflow's server wait
+    for an acknowledgement between head and body of an answer, which a kernel's defaults delay by 40 ms.
+    """
 
     def __init__(self, host: str, port: int) -> None:
         self._connection = http.client.HTTPConnection(host, port, timeout=300)
@@ -32,9 +37,17 @@ class Client:
     def close(self) -> None:
         self._connection.close()
 
+    def _acknowledge_at_once(self) -> None:
+        if self._connection.sock is None:
+            self._connection.connect()
+        if hasattr(socket, "TCP_QUICKACK"):
+            self._connection.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_QUICKACK, 1)
+
     def _call(self, method: str, target: str, body: bytes | None) -> dict[str, Any]:
         headers = {"Content-Type": "application/json"} if body is not None else {}
+        self._acknowledge_at_once()
         self._connection.request(method, target, body, headers)
+        self._acknowledge_at_once()  # the kernel forgets it again
         response = self._connection.getresponse()
         content = response.read()
         if response.status != 200:
