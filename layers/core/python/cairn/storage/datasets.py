@@ -80,7 +80,7 @@ class Datasets:
                 )
                 for item in page.items:
                     summary = {"experiment_id": experiment_id, "name": item["n"], "digest": item["d"]}
-                    summaries.append({**summary, "context": item["c"]} if "c" in item else summary)
+                    summaries.append({**summary, "context": item["c"]} if item.get("c") else summary)
                 after = page.after
                 if after is None:
                     break
