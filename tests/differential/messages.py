@@ -9,21 +9,37 @@ from google.protobuf.json_format import ParseError  # type: ignore[import-untype
 from mlflow.protos import databricks_pb2, service_pb2
 from mlflow.utils.proto_json_utils import parse_dict
 
-from tests.differential.operations import Operation
+from tests.differential.operations import Json, Operation
 
 
 def fits(operation: Operation) -> bool:
     """False for a body that protobuf's JSON parser refuses for this route's message, or where it drops the
     unknown word of an enumeration."""
     message = _message(operation.method, operation.path)
-    if message is None or operation.method == "GET":
+    if message is None:
         return True
+    body: Json
     try:
-        body = json.loads(operation.raw) if operation.raw is not None else operation.body
+        if operation.method == "GET":
+            body = _of_query(operation, message)
+        else:
+            body = json.loads(operation.raw) if operation.raw is not None else operation.body
         parse_dict(body if body is not None else {}, message())
     except (ParseError, ValueError, TypeError, AttributeError):
         return False
-    return not isinstance(body, dict) or not _unknown_words(body, message)
+    return not (isinstance(body, dict) and _unknown_words(body, message))
+
+
+def _of_query(operation: Operation, message: Any) -> dict[str, Any]:
+    """A query as MLflow reads it: repeated fields are lists, of others the first value counts."""
+    values: dict[str, list[str]] = {}
+    for name, value in operation.query:
+        values.setdefault(name, []).append(value)
+    return {
+        each.name: values[each.name] if each.is_repeated else values[each.name][0]
+        for each in message.DESCRIPTOR.fields
+        if each.name in values
+    }
 
 
 def _unknown_words(body: dict[str, Any], message: Any) -> bool:

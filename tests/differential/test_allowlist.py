@@ -62,6 +62,11 @@ EXAMPLES = {
         _ok({"metrics": [{"value": 0.0}]}),
         _ok({"metrics": [{"value": -0.0}]}),
     ),
+    "NaN is a string everywhere": (
+        Operation("GET", "/ajax-api/2.0/mlflow/metrics/get-history-bulk"),
+        _ok({"metrics": [{"value": float("nan")}, {"value": 0.0}]}),
+        _ok({"metrics": [{"value": "NaN"}, {"value": -0.0}]}),
+    ),
     "a retry is free": (_post("runs/outputs", {"run_id": "r"}), UNIQUE, _ok({})),
     "a model of MLflow 2 is recorded once": (
         Operation("GET", f"{API}/runs/get"),
@@ -80,6 +85,8 @@ NEIGHBOURS = (
     (_post("runs/set-tag", {"run_id": "r", "key": "a"}), UNIQUE, _ok({})),
     (Operation("GET", f"{API}/metrics/get-history"), _ok({"value": 0.0}), _ok({"value": -1.0})),
     (Operation("GET", f"{API}/runs/get"), _history("a", "b"), _history("a")),
+    (Operation("GET", f"{API}/runs/get"), _ok({"value": float("nan")}), _ok({"value": "NaN"})),
+    (Operation("GET", f"{API}/metrics/get-history", query=(("max_results", "3"),)), _ok({}), INVALID),
     (Operation("GET", f"{API}/runs/get"), _history("a"), _history("a", "a")),
     (_post("runs/log-metric", {"run_id": "r"}), FOREIGN, INVALID),
 )
