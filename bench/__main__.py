@@ -1,8 +1,10 @@
 """``python -m bench``: compare Cairn with MLflow's own server and write docs/benchmarks.md."""
 
 import argparse
+import signal
 import tempfile
 from pathlib import Path
+from typing import NoReturn
 
 from bench import cpu, plan, report
 from bench.runner import Result
@@ -16,6 +18,7 @@ def main() -> None:
     parser.add_argument("--quick", action="store_true", help="tiny numbers: proves that it works")
     parser.add_argument("--output", type=Path, help="where the report goes (default: docs/benchmarks.md)")
     options = parser.parse_args()
+    signal.signal(signal.SIGTERM, _leave)
     size = plan.QUICK if options.quick else plan.FULL
     output: Path | None = options.output or (None if options.quick else DOCUMENT)
 
@@ -34,6 +37,11 @@ def main() -> None:
     if output is not None:
         output.write_text(report.document(results, times, started))
     print(f"{len(results)} workloads, all answers right and equal on both sides")
+
+
+def _leave(*_: object) -> NoReturn:
+    """The servers are stopped on the way out."""
+    raise SystemExit(1)
 
 
 if __name__ == "__main__":

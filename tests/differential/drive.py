@@ -53,8 +53,12 @@ class Tally:
             "tolerated: "
             + (", ".join(f"{key} {n}" for key, n in sorted(self.tolerated.items())) or "nothing"),
         ]
-        lines += [f"other wording ({count}): {text}" for text, count in self.other_messages.most_common(20)]
+        lines.append(f"errors of equal code in other words: {len(self.other_messages)} kinds")
         return "\n".join(lines)
+
+    def wordings(self) -> str:
+        """MLflow's words and Cairn's, where an operation does not ask that they be equal."""
+        return "\n".join(f"{count} x {text}" for text, count in self.other_messages.most_common())
 
 
 @dataclass(slots=True)
