@@ -64,6 +64,8 @@ def test_answers_are_equal(
         _compare(kind, seeds[-1], 40, reference, contenders, tally)
     known = ", ".join(map(str, seeds)) if len(seeds) < 6 else f"{chosen} and {len(seeds) - 1} random ones"
     record_property("report", f"differential, {kind}, seeds {known}: {tally.text()}")
+    if minutes:
+        record_property("report", tally.wordings())
     assert tally.share >= LEAST_SHARE, drive.summary(tally)
 
 
