@@ -24,6 +24,7 @@ from typing import TYPE_CHECKING, NoReturn
 from cairn.domain.clock import system_clock
 from cairn.local.data import DataFolder, Unusable, open_folder
 from cairn.local.server import Gateway, Server, bind
+from cairn.local.upkeep import upkeep
 
 if TYPE_CHECKING:
     from cairn.http import App
@@ -46,11 +47,13 @@ def run_local(options: LocalOptions, announce: Callable[[str], object] = print) 
     logging.getLogger("waitress.queue").setLevel(logging.ERROR)  # it warns whenever all threads are busy
     with _listener(options.host, options.port) as listener, _data(options) as folder:
         tempfile.tempdir = str(folder.uploads)  # big requests wait beside the data, not in a small /tmp
-        server = Server(_gateway(options, folder), listener)
+        app = _app(options, folder)
+        server = Server(_gateway(app), listener)
         for number in (signal.SIGINT, signal.SIGTERM):
             signal.signal(number, lambda *_: _stop(server))
         announce(banner(options, folder, listener))
-        server.run()
+        with upkeep(app.stores):
+            server.run()
 
 
 def banner(options: LocalOptions, folder: DataFolder, listener: socket.socket) -> str:
@@ -80,11 +83,14 @@ def banner(options: LocalOptions, folder: DataFolder, listener: socket.socket) -
     return "\n".join(lines)
 
 
-def _gateway(options: LocalOptions, folder: DataFolder) -> Gateway:
-    """The application, imported only now: a mistake on the command line is told before that."""
+def _app(options: LocalOptions, folder: DataFolder) -> "App":
+    """Imported only now: a mistake on the command line is told before that."""
+    return _embedded(folder) if options.aws_endpoint is None else _at_endpoint(options.aws_endpoint)
+
+
+def _gateway(app: "App") -> Gateway:
     from cairn.http import handle, raw_methods
 
-    app = _embedded(folder) if options.aws_endpoint is None else _at_endpoint(options.aws_endpoint)
     return Gateway(partial(handle, app), raw_methods, _user(), system_clock)
 
 
