@@ -30,7 +30,7 @@ ARROWS = {
     "protocol": {"domain", "errors"},
     "search": {"domain", *BASE},
     "sharing": {"domain", *BASE},
-    "storage": {"domain", *BASE},
+    "storage": {"domain", "search", *BASE},
     "artifacts": {"domain", *BASE},
     "services": {"protocol", "domain", "search", "sharing", *BASE},
     "settings": set[str](),

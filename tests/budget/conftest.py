@@ -87,12 +87,21 @@ def units(measured: Measurement) -> Units:
     return [measured.requests, measured.write_units, measured.read_units]
 
 
+@pytest.fixture
+def sqlite_api(tmp_path: Path) -> Iterator[Api]:
+    """On SQLite alone: moto takes minutes for some ten thousand index entries."""
+    yield from _api("sqlite", tmp_path)
+
+
 @pytest.fixture(params=NAMES)
 def api(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Api]:
     """On both engines: their meters agree to the unit."""
-    meter = Meter()
-    with open_table(request.param, tmp_path, meter) as table:
-        clock = SetClock()
+    yield from _api(request.param, tmp_path)
+
+
+def _api(engine: str, folder: Path) -> Iterator[Api]:
+    meter, clock = Meter(), SetClock()
+    with open_table(engine, folder, meter) as table:
         stores = use_case_stores(table, MemoryBlobs(), clock=clock)
         yield Api(App(stores, local_caller, max_body=10_000_000), meter, clock)
 

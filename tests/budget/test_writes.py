@@ -1,8 +1,8 @@
 """What each writing request costs: DynamoDB requests, write units, read units, to the unit.
 
 The budgets are promises; the counts are what they are today: one more or one less is a change that wants to
-be seen. Each call is measured with its run's dirty mark to be renewed, which is one request and one write unit
-more than with a fresh one.
+be seen. Each call is measured with its run's dirty mark to be renewed: one request and one write unit more
+than with a fresh one.
 """
 
 from tests.budget.conftest import Api, Units, metrics, pairs

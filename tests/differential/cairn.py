@@ -13,12 +13,16 @@ from moto import mock_aws
 from cairn import http
 from cairn.artifacts.blobs import FolderBlobs
 from cairn.artifacts.folder import FolderArtifacts
+from cairn.domain.entities import Run
+from cairn.search.plan import Pause, Search
 from cairn.services.ports import Stores
 from cairn.sharing.caller import Caller
 from cairn.storage.datasets import Datasets
 from cairn.storage.dynamodb import DynamoDBTable, client_config, create_table
+from cairn.storage.execute import RunIndex
 from cairn.storage.experiments import Experiments
 from cairn.storage.history import History
+from cairn.storage.indexer import Indexer
 from cairn.storage.models import LoggedModels
 from cairn.storage.runs import Runs
 from cairn.storage.sqlite import SqliteTable
@@ -72,9 +76,13 @@ def _stores(table: Table, folder: Path, given: _Given) -> Stores:
     def bits(count: int) -> int:
         return given.bits >> (64 - count)
 
+    runs = Runs(table, lambda attempt: None, lambda: given.now)
+    indexer = Indexer(table, lambda: given.now, quiet=0)
     return Stores(
         experiments=Experiments(table, lambda experiment_id: f"mlflow-artifacts:/{experiment_id}"),
-        runs=Runs(table, lambda attempt: None, lambda: given.now),
+        runs=runs,
+        index=_NowAndThenIndexed(RunIndex(table, runs, lambda: 0.0), indexer),
+        indexer=indexer,
         history=History(table),
         datasets=Datasets(table, FolderBlobs(folder / "blobs")),
         models=LoggedModels(table, lambda attempt: None),
@@ -82,6 +90,22 @@ def _stores(table: Table, folder: Path, given: _Given) -> Stores:
         clock=lambda: given.now,
         bits=bits,
     )
+
+
+class _NowAndThenIndexed:
+    """An index that is brought up to date before every other search: answers must not depend on it."""
+
+    def __init__(self, index: RunIndex, indexer: Indexer) -> None:
+        self._index = index
+        self._indexer = indexer
+        self._searches = 0
+
+    def search(self, search: Search) -> Iterator[Run | Pause]:
+        self._searches += 1
+        if self._searches % 2 == 0:
+            for experiment_id in search.experiment_ids:
+                self._indexer.sweep(experiment_id)
+        return self._index.search(search)
 
 
 def event(request: Request) -> dict[str, Any]:

@@ -28,6 +28,7 @@ from mlflow.entities import (
 
 from cairn.domain import entities
 from cairn.services.ports import Stores
+from tests.matching import MatchingIndex
 
 with warnings.catch_warnings():  # SQLAlchemy deprecates what MLflow uses
     warnings.simplefilter("ignore")
@@ -65,7 +66,9 @@ class Universe:
         fake: Any = cast("Any", None)
         return Stores(
             experiments=cast("Any", _Experiments(self.experiments)),
-            runs=cast("Any", _Runs(self.runs)),
+            runs=fake,
+            index=MatchingIndex(self.runs),
+            indexer=fake,
             history=fake,
             datasets=cast("Any", _Datasets()),
             models=cast("Any", _Models(self.models)),
@@ -84,22 +87,6 @@ class _Experiments:
 
     def with_tags(self, experiments: Sequence[entities.Experiment]) -> Sequence[entities.Experiment]:
         return experiments
-
-
-@dataclass(frozen=True)
-class _Runs:
-    held: list[entities.Run]
-
-    def scan(
-        self, experiment_id: str, after: tuple[int, str] | None = None, expected: int = 1_000
-    ) -> Iterator[entities.Run]:
-        def order(run: entities.Run) -> tuple[int, str]:
-            return -run.info.start_time, run.info.run_id
-
-        floor = None if after is None else (-after[0], after[1])
-        for run in sorted(self.held, key=order):
-            if run.info.experiment_id == experiment_id and (floor is None or order(run) > floor):
-                yield run
 
 
 class _Datasets:

@@ -13,8 +13,10 @@ from cairn.domain.entities import ACTIVE, Metric, Run, RunInfo
 from cairn.ids import new_run_id
 from cairn.services.ports import ArtifactStore, Stores
 from cairn.storage.datasets import Datasets
+from cairn.storage.execute import RunIndex
 from cairn.storage.experiments import Experiments
 from cairn.storage.history import History
+from cairn.storage.indexer import Indexer
 from cairn.storage.models import LoggedModels
 from cairn.storage.runs import Runs
 from cairn.storage.table import Table
@@ -82,6 +84,8 @@ def use_case_stores(table: Table, blobs: MemoryBlobs, seed: int = 0, clock: Cloc
     return Stores(
         experiments=found.experiments,
         runs=found.runs,
+        index=RunIndex(table, found.runs, lambda: 0.0),
+        indexer=Indexer(table, clock, quiet=0),
         history=found.history,
         datasets=Datasets(table, blobs),
         models=LoggedModels(table, lambda attempt: None),

@@ -14,11 +14,14 @@ from cairn.protocol.messages.experiments import SearchDatasets
 from cairn.protocol.messages.runs import SearchRuns
 from cairn.search.fields import RUNS, read_filter
 from cairn.search.match import run_filter
+from cairn.search.plan import Search
 from cairn.services.ports import Stores
 from cairn.services.search import PAGE_BYTES, search_datasets, search_runs
 from cairn.sharing.caller import Caller
+from tests.matching import MatchingIndex
 
 _CALLER = Caller("aws", "0", "local", "tester")
+
 NAN = float("nan")
 
 
@@ -35,17 +38,10 @@ class _Memory:
         self.runs = list(runs)
         self.read = 0
 
-    def scan(
-        self, experiment_id: str, after: tuple[int, str] | None = None, expected: int = 1_000
-    ) -> Iterator[Run]:
-        def order(run: Run) -> tuple[int, str]:
-            return -run.info.start_time, run.info.run_id
-
-        floor = None if after is None else (-after[0], after[1])
-        for run in sorted(self.runs, key=order):
-            if run.info.experiment_id == experiment_id and (floor is None or order(run) > floor):
-                self.read += 1
-                yield run
+    def search(self, search: Search) -> Iterator[Run]:
+        for run in MatchingIndex(self.runs).search(search):
+            self.read += 1
+            yield run
 
     def fill(self, runs: Sequence[Run]) -> list[Run]:
         return list(runs)
@@ -56,7 +52,7 @@ class _Memory:
 
 def _stores(memory: _Memory) -> Stores:
     held = cast("Any", memory)
-    return Stores(held, held, held, held, held, held, lambda: 0, lambda bits: 0)
+    return Stores(held, held, held, held, held, held, held, held, lambda: 0, lambda bits: 0)
 
 
 def _search(memory: _Memory, **fields: Any) -> tuple[list[int], str]:

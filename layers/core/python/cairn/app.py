@@ -7,6 +7,7 @@ function pays for no SQLite, a local server for no AWS client.
 
 import random
 import threading
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
@@ -17,8 +18,10 @@ from cairn.services.ports import ArtifactStore, BlobStore, Carriage, Stores
 from cairn.settings import Settings
 from cairn.sharing.caller import iam_caller, local_caller
 from cairn.storage.datasets import Datasets
+from cairn.storage.execute import RunIndex
 from cairn.storage.experiments import Experiments
 from cairn.storage.history import History
+from cairn.storage.indexer import Indexer
 from cairn.storage.models import LoggedModels
 from cairn.storage.retry import Retry
 from cairn.storage.runs import Runs
@@ -118,9 +121,12 @@ def _stores(
     multipart: bool,
 ) -> Stores:
     pause = Retry().wait
+    runs = Runs(table, pause, system_clock)
     return Stores(
         experiments=Experiments(table, location_of),
-        runs=Runs(table, pause, system_clock),
+        runs=runs,
+        index=RunIndex(table, runs, time.monotonic),
+        indexer=Indexer(table, system_clock),
         history=History(table),
         datasets=Datasets(table, blobs),
         models=LoggedModels(table, pause),

@@ -9,6 +9,8 @@ import math
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from pydantic_core import to_json
+
 from cairn.domain.entities import (
     DatasetInput,
     Experiment,
@@ -177,6 +179,11 @@ def page(name: str, messages: Iterable[Json], token: str | None = None) -> Json:
     if token:
         answer["next_page_token"] = token
     return answer
+
+
+def size(message: Json) -> int:
+    """Bytes of the message in an answer."""
+    return len(to_json(message, inf_nan_mode="strings"))
 
 
 def _add(message: Json, name: str, values: list[Json]) -> None:

@@ -1,8 +1,8 @@
 """What the index says of a run: one entry for each value that a search may look for or sort by.
 
 An entry is a field and a value, both text that orders by its UTF-8 bytes as the values do. A field is one
-letter and a name: ``m`` metric, ``p`` param, ``t`` tag, ``a`` attribute, ``d`` dataset. What a run lacks has
-no entry. Entries are hints: the facts decide. Where they are stored is not known here.
+letter and a name: ``m`` metric, ``p`` param, ``t`` tag, ``a`` attribute, ``d`` dataset. What a run lacks
+has no entry. Entries are hints: the facts decide. Where they are stored is not known here.
 """
 
 import math
@@ -78,3 +78,8 @@ def text(value: str) -> str:
 def is_cut(value: str) -> bool:
     """Whether an entry's value is but the beginning of the run's."""
     return value.endswith(_CUT)
+
+
+def from_text(value: str) -> str:
+    """The text of an entry's value that is not cut."""
+    return value[len(VALUES) : -len(_WHOLE)].replace("\0\1", "\0")

@@ -13,6 +13,7 @@ from cairn.domain.columns import Columns, Order
 from cairn.domain.draft import Draft, Touch
 from cairn.domain.entities import Dataset, Experiment, LoggedModel, Metric, Run
 from cairn.ids import RandomBits
+from cairn.search.plan import Pause, Search
 
 
 class ExperimentStore(Protocol):
@@ -75,6 +76,25 @@ class RunStore(Protocol):
     ) -> Iterator[Run]:
         """The runs of an experiment in MLflow's default order (start_time DESC, run_id ASC), from behind
         ``after`` (start_time, run_id); about as many as are expected are read at first."""
+
+
+class RunIndex(Protocol):
+    """Searches of runs that cost what their page costs."""
+
+    def search(self, search: Search) -> Iterator[Run | Pause]:
+        """The runs that match, in order, from behind ``after``; a Pause as the last where the search
+        stopped before it had read more than one request may."""
+
+
+class Indexer(Protocol):
+    """Brings the index up to what was written."""
+
+    def index(self, run_id: str, marked: int) -> bool:
+        """Index a run whose dirty mark is of this time (ms). False where it is not quiet, or was written
+        meanwhile: its newer mark counts."""
+
+    def sweep(self, experiment_id: str) -> int:
+        """Index the quiet runs of an experiment; how many those were."""
 
 
 class HistoryStore(Protocol):
@@ -196,6 +216,8 @@ class Stores:
 
     experiments: ExperimentStore
     runs: RunStore
+    index: RunIndex
+    indexer: Indexer
     history: HistoryStore
     datasets: DatasetStore
     models: LoggedModelStore

@@ -6,12 +6,11 @@ token goes on from there.
 """
 
 import heapq
-import json
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import islice
 from typing import Any, TypeVar
 
-from cairn.domain.entities import ACTIVE, DELETED, Experiment, Run
+from cairn.domain.entities import ACTIVE, DELETED, Experiment
 from cairn.errors import InvalidParameterValue
 from cairn.ids import experiment_number
 from cairn.protocol import render
@@ -21,6 +20,7 @@ from cairn.protocol.messages.runs import SearchRuns
 from cairn.search import cursor, fields, logged_models
 from cairn.search.match import experiment_filter, run_filter
 from cairn.search.order import Ordering, Position, experiment_ordering, run_ordering
+from cairn.search.plan import Pause, Search, plan
 from cairn.search.tree import Order
 from cairn.services.ports import Stores
 from cairn.sharing.caller import Caller
@@ -34,8 +34,8 @@ DEFAULT_MODELS = 100
 """MLflow's SEARCH_LOGGED_MODEL_MAX_RESULTS_DEFAULT, where max_results is 0."""
 MAX_DATASET_EXPERIMENTS = 20
 MAX_DATASET_SUMMARIES = 1_000
-PAGE_BYTES = 5 * 1024 * 1024
-"""Of JSON in a page; a function may answer 6 MB. One entity alone may be larger, and is not cut."""
+PAGE_BYTES = 4 * 1024 * 1024
+"""Of JSON in a page: a function may answer 6 MB, quotes count twice. One entity alone may be larger."""
 
 _STAGES = {"ACTIVE_ONLY": (ACTIVE,), "DELETED_ONLY": (DELETED,), "ALL": (ACTIVE, DELETED)}
 _SHOWN_AT_ONCE = 50
@@ -46,27 +46,31 @@ def search_runs(stores: Stores, caller: Caller, request: SearchRuns) -> Json:
     """MLflow's ``_search_runs``; experiments that do not exist have no runs."""
     _check_size(request.max_results)
     tree = fields.read_filter(fields.RUNS, request.filter)
-    ordering = run_ordering(fields.read_order(fields.RUNS, request.order_by))
+    orders = fields.read_order(fields.RUNS, request.order_by)
+    ordering = run_ordering(orders)
     experiment_ids = _distinct(request.experiment_ids)
     query = cursor.fingerprint(
         "runs", experiment_ids, request.filter, request.run_view_type, list(request.order_by)
     )
     after = cursor.decode(query, request.page_token, ordering)
-    meets, stages = run_filter(tree), _STAGES[request.run_view_type]
-    found = (
-        run
-        for run in _scan_runs(
-            stores, experiment_ids, after if ordering.natural else None, request.max_results + 1
+    rows = stores.index.search(
+        Search(
+            experiment_ids,
+            _STAGES[request.run_view_type],
+            plan(tree, orders),
+            run_filter(tree),
+            ordering,
+            after,
+            request.max_results + 1,
         )
-        if run.info.lifecycle_stage in stages and meets(run)
     )
-    rows = _first(found, ordering, after, request.max_results + 1)
     return _page(
         "runs",
         rows,
         request.max_results,
         lambda runs: map(render.found_run, stores.datasets.fill(runs)),
-        lambda run: cursor.encode(query, ordering.position(run)),
+        query,
+        ordering.position,
     )
 
 
@@ -99,7 +103,8 @@ def search_experiments(
         rows,
         request.max_results,
         show,
-        lambda experiment: cursor.encode(query, ordering.position(experiment)),
+        query,
+        ordering.position,
     )
 
 
@@ -145,7 +150,8 @@ def search_logged_models(
         rows,
         size,
         lambda models: map(render.logged_model, models),
-        lambda model: cursor.encode(query, ordering.position(model)),
+        query,
+        ordering.position,
     )
 
 
@@ -176,21 +182,6 @@ def _distinct(experiment_ids: Iterable[str]) -> list[str]:
     return [str(number) for number in sorted({experiment_number(found) for found in experiment_ids})]
 
 
-def _scan_runs(
-    stores: Stores, experiment_ids: Sequence[str], after: Position | None, expected: int
-) -> Iterator[Run]:
-    """The runs of all the experiments in the natural order, from behind ``after``; about as many as are
-    expected are read at first."""
-    start: tuple[int, str] | None = None
-    if after is not None:
-        (_, start_time), (_, run_id) = after
-        if not isinstance(start_time, int):
-            raise InvalidParameterValue("Invalid page token, its position is no run's")
-        start = start_time, str(run_id)
-    scans = [stores.runs.scan(experiment_id, start, expected) for experiment_id in experiment_ids]
-    return heapq.merge(*scans, key=lambda run: (-run.info.start_time, run.info.run_id))
-
-
 def _first(
     found: Iterator[Entity], ordering: Ordering[Entity], after: Position | None, count: int
 ) -> Iterator[Entity]:
@@ -212,24 +203,39 @@ def _sort_key(row: tuple[tuple[Any, ...], object]) -> tuple[Any, ...]:
 
 def _page(
     name: str,
-    rows: Iterator[Entity],
+    rows: Iterator[Entity | Pause],
     size: int,
     show: Callable[[Sequence[Entity]], Iterable[Json]],
-    token: Callable[[Entity], str],
+    query: bytes,
+    position: Callable[[Entity], Position],
 ) -> Json:
-    """The first ``size`` rows as messages, or as many as an answer holds; a token where there are more."""
+    """The first ``size`` rows as messages, or as many as an answer holds, or as were found before
+    the search paused; a token where there are more."""
     shown: list[Json] = []
     weight = 0
     last: Entity | None = None
     while len(shown) < size:
-        chunk = list(islice(rows, min(_SHOWN_AT_ONCE, size - len(shown))))
-        if not chunk:
-            return render.page(name, shown)
+        chunk, pause = _chunk(rows, min(_SHOWN_AT_ONCE, size - len(shown)))
         for entity, message in zip(chunk, show(chunk), strict=True):
-            weight += len(json.dumps(message)) + 2
+            weight += render.size(message) + 2
             if last is not None and weight > PAGE_BYTES:
-                return render.page(name, shown, token(last))
+                return render.page(name, shown, cursor.encode(query, position(last)))
             shown.append(message)
             last = entity
+        if pause is not None:
+            return render.page(name, shown, cursor.encode(query, pause.position))
+        if not chunk:
+            return render.page(name, shown)
     more = last is not None and next(rows, None) is not None
-    return render.page(name, shown, token(last) if more and last is not None else None)
+    return render.page(
+        name, shown, cursor.encode(query, position(last)) if more and last is not None else None
+    )
+
+
+def _chunk(rows: Iterator[Entity | Pause], size: int) -> tuple[list[Entity], Pause | None]:
+    chunk: list[Entity] = []
+    for row in islice(rows, size):
+        if isinstance(row, Pause):
+            return chunk, row
+        chunk.append(row)
+    return chunk, None

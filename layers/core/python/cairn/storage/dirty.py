@@ -16,13 +16,12 @@ FRESH = 30_000
 """Milliseconds for which a mark stands for further writes."""
 
 QUIET = 90_000
-"""Milliseconds after which no request can be under way that found the mark fresh: API Gateway ends them after
-29 s."""
+"""Milliseconds after which no request is under way that found the mark fresh: API Gateway ends at 29 s."""
 
 
 @dataclass(frozen=True, slots=True)
 class Mark:
-    """``moved``: a write changed the run's life-cycle stage, so that its group in the index may be wrong."""
+    """``moved``: a write changed the run's life-cycle stage, so that its group may be wrong."""
 
     run_id: str
     time: int
@@ -30,7 +29,7 @@ class Mark:
 
 
 def missing(mark: Item | None, now: int, *, moved: bool) -> bool:
-    """Whether a write must mark its run anew. A mark from the future (a clock that ran ahead) counts as old."""
+    """Whether a write must mark its run anew. One from the future (a clock ran ahead) counts as old."""
     return mark is None or not 0 <= now - mark["t"] < FRESH or (moved and "g" not in mark)
 
 

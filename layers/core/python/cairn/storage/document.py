@@ -14,10 +14,10 @@ from typing import Any
 
 from cairn.errors import TemporarilyUnavailable
 from cairn.storage.codec import FORMAT
-from cairn.storage.expr import Absent, eq
+from cairn.storage.expr import Absent, Set, eq
 from cairn.storage.keys import FACTS_HEAD
 from cairn.storage.shards import LEAF_BYTES, Shape, leaf_of, outermost, pack_shape, split, unpack_shape
-from cairn.storage.table import ConditionFailed, Delete, Item, Key, Put, Query, Table, TransactWrite
+from cairn.storage.table import ConditionFailed, Delete, Item, Key, Put, Query, Table, TransactWrite, Update
 
 Entries = dict[str, Any]
 
@@ -44,6 +44,8 @@ class Document:
 
     info: dict[str, Any]
     sections: dict[str, Entries]
+    version: int = 0
+    """Of the head as it was read; every write of the head raises it."""
 
 
 @dataclass(slots=True)
@@ -109,6 +111,7 @@ class Documents:
                 documents[pk] = Document(
                     json.loads(head["i"]),
                     {s.attribute: self._whole(head, s, consistent=consistent) for s in self._sections},
+                    head["v"],
                 )
         return documents, {key: found[key] for key in companions if key in found}
 
@@ -153,7 +156,7 @@ class Documents:
         head = found.pop(head_key, None)
         if head is None:
             return None, found
-        loaded = _Loaded(head, Document(json.loads(head["i"]), {}), {})
+        loaded = _Loaded(head, Document(json.loads(head["i"]), {}, head["v"]), {})
         wanted: dict[Key, Section] = {}
         for section in self._sections:
             shape = _shape(head, section)
@@ -287,8 +290,7 @@ class Documents:
         return Put(item, eq("v", version))
 
     def _head(self, pk: str, version: int, info: Mapping[str, Any]) -> dict[str, Any]:
-        text = json.dumps(info, separators=(",", ":"), ensure_ascii=False)
-        return {"pk": pk, "sk": FACTS_HEAD, "f": FORMAT, "v": version, "i": text}
+        return {"pk": pk, "sk": FACTS_HEAD, "f": FORMAT, "v": version, "i": _text(info)}
 
     def _leaf(
         self,
@@ -343,6 +345,17 @@ class Documents:
             after = page.after
             if after is None:
                 return
+
+
+def stamp(pk: str, document: Document) -> Update:
+    """A write of the info alone, on condition that the head is as it was read: a writer that read it too
+    fails its own condition and starts over."""
+    actions = (Set("i", _text(document.info)), Set("v", document.version + 1))
+    return Update(Key(pk, FACTS_HEAD), actions, eq("v", document.version))
+
+
+def _text(info: Mapping[str, Any]) -> str:
+    return json.dumps(info, separators=(",", ":"), ensure_ascii=False)
 
 
 def _shape(head: Item, section: Section) -> Shape | None:

@@ -90,7 +90,12 @@ def experiment_tag(experiment: str, key: str) -> Key:
 
 def index_partition(experiment: str, group: str, field: str = "") -> str:
     """The entries of one field of the runs of a group; of no field: the default order."""
-    return f"X#{experiment}#{group}#{field}"
+    return f"{index_prefix(experiment)}{group}#{field}"
+
+
+def index_prefix(experiment: str) -> str:
+    """What the partitions of an experiment's index have in common."""
+    return f"X#{experiment}#"
 
 
 def run_position(start_time: int, run_id: str) -> str:

@@ -72,7 +72,7 @@ class Runs:
         self._table.batch_write([mark, Put(order)])
         if not self._documents.create(keys.run_partition(run.info.run_id), document):
             return self.get(run.info.run_id)
-        return _run(run.info.run_id, document, head)
+        return run_of(run.info.run_id, document, head)
 
     def get(self, run_id: str) -> Run:
         """1 BatchGetItem of the run's and its experiment's head; 1 Query for each section in shards."""
@@ -94,7 +94,7 @@ class Runs:
         for run_id, partition in partitions.items():
             head = heads[run_id]
             if head in experiments and partition in documents:
-                runs[run_id] = _run(run_id, documents[partition], experiments[head])
+                runs[run_id] = run_of(run_id, documents[partition], experiments[head])
         return runs
 
     def change(
@@ -105,8 +105,8 @@ class Runs:
         points: Sequence[Metric] = (),
     ) -> Run:
         """1 BatchGetItem, 1 PutItem of the dirty mark unless that is fresh, 1 of the log where there are
-        points, 1 of what changed (more for sections in shards, and on conflict). Writes nothing if ``merge``
-        raises."""
+        points, 1 of what changed (more for sections in shards, and on conflict). Writes nothing if
+        ``merge`` raises."""
         head_key = _experiment_key(run_id)
         if head_key is None:
             raise run_missing(run_id)
@@ -125,11 +125,7 @@ class Runs:
             merge(draft)
             merge_latest(draft.metrics, points)
             _store(draft, document, companions[head_key])
-            moved = (
-                moved
-                or before["stage"] != document.info["stage"]
-                or before["epoch"] != document.info["epoch"]
-            )
+            moved = moved or _own_stage(before) != _own_stage(document.info)
 
         def only_metrics(document: Document, _: Mapping[Key, Item]) -> None:
             merge_latest(document.sections[LATEST.attribute], points)
@@ -137,8 +133,9 @@ class Runs:
         def announce() -> None:
             nonlocal logged
             now = self._clock()
-            if dirty.missing(found.get(mark_key), now, moved=moved):
-                self._table.put(dirty.put(run_id, now, moved=moved))
+            mark = found.get(mark_key)
+            if dirty.missing(mark, now, moved=moved):
+                self._table.put(dirty.put(run_id, now, moved=moved or (mark is not None and "g" in mark)))
             if points:
                 self._table.put(_log_item(run_id, points))
                 logged = True
@@ -156,7 +153,7 @@ class Runs:
             raise
         if document is None:
             raise run_missing(run_id)
-        return _run(run_id, document, found[head_key])
+        return run_of(run_id, document, found[head_key])
 
     def scan(
         self, experiment_id: str, after: tuple[int, str] | None = None, expected: int = _PAGE
@@ -235,11 +232,12 @@ def _document(run: Run, experiment: Item) -> Document:
         "end": run.info.end_time,
         "stage": ACTIVE,
         "epoch": experiment["ep"],
+        "born": experiment["ep"],
     }
     return Document(info, {FACTS.attribute: {facts.TAG + key: value for key, value in run.tags.items()}})
 
 
-def _run(run_id: str, document: Document, experiment: Item) -> Run:
+def run_of(run_id: str, document: Document, experiment: Item) -> Run:
     draft = _draft(document, experiment)
     info = draft.info
     return Run(
@@ -261,3 +259,7 @@ def _run(run_id: str, document: Document, experiment: Item) -> Run:
         model_inputs=tuple(draft.model_inputs),
         model_outputs=tuple(ModelOutput(model, step) for model, step in draft.model_outputs.items()),
     )
+
+
+def _own_stage(info: Mapping[str, Any]) -> tuple[str, int]:
+    return info["stage"], info["epoch"]
