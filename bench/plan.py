@@ -23,7 +23,7 @@ class Size:
     settle: float
 
 
-FULL = Size(calls=400, batches=100, searches=24, runs=(1_000, 10_000), walks=4, settle=20)
+FULL = Size(calls=400, batches=100, searches=12, runs=(1_000, 10_000), walks=4, settle=20)
 QUICK = Size(calls=8, batches=2, searches=2, runs=(110,), walks=1, settle=0)
 """Proves that everything works, measures nothing."""
 
