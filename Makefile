@@ -49,8 +49,11 @@ bench: $(READY) ## Compare Cairn with MLflow's own server, write docs/benchmarks
 deploy: $(READY) ## Deploy the stacks into the AWS account of the current credentials
 	$(BIN)/python -m infra.cdk deploy --all
 
-lock: $(READY) ## Resolve requirements.lock again from pyproject.toml
-	$(BIN)/uv pip compile --quiet --universal --generate-hashes --python-version 3.11 --group dev pyproject.toml -o requirements.lock --no-header
+RESOLVE := $(BIN)/uv pip compile --quiet --universal --generate-hashes --python-version 3.11 --no-header
+
+lock: $(READY) ## Resolve requirements.lock and the layer's requirements again from pyproject.toml
+	$(RESOLVE) --group dev pyproject.toml -o requirements.lock
+	$(RESOLVE) --no-annotate -c requirements.lock layers/dependencies/requirements.in -o layers/dependencies/requirements.txt
 
 clean: ## Remove what the targets above made, the local server's data excepted
 	rm -rf $(VENV) cdk.out build dist node_modules .mypy_cache .pytest_cache .ruff_cache .hypothesis
