@@ -210,3 +210,11 @@ def test_both_engines_answer_alike(table: Table, seed: int) -> None:
         orders = made.random.choice(ORDERS)
         answered = [run.info.run_id for page in pages(made, table, tree, orders, "ALL", 10) for run in page]
         assert answered == expected(made, tree, orders, "ALL"), (tree, orders)
+
+
+@pytest.mark.parametrize("orders", ORDERS, ids=" ".join)
+def test_every_comparison_in_every_order(sqlite: Table, orders: list[str]) -> None:
+    made = world(sqlite, seed=7, steps=90)
+    for tree in COMPARISONS:
+        answered = [run.info.run_id for page in pages(made, sqlite, tree, orders, "ALL", 3) for run in page]
+        assert answered == expected(made, tree, orders, "ALL"), (tree, orders)

@@ -101,6 +101,7 @@ def plan(tree: Filter, orders: Sequence[Order]) -> Plan:
     on_field = [one for one in ranges if one.field == field]
     whole = Span("" if field == DEFAULT_ORDER else index.VALUES, index.VALUES + LAST)
     span = next((one.spans[0] for one in on_field if len(one.spans) == 1), whole)
+    span = Span(span.low, min(span.high, whole.high))  # NaN is walked apart, behind every value
     return Plan(
         run_ids=_run_ids(tree),
         ranges=ranges,

@@ -268,7 +268,7 @@ class _Execution:
             return
         place = 0 if after is None else after[0][0]
         if place < NAN:
-            start = None if after is None else Found(_encoded(plan.field, after[0][1]), _tail(after))
+            start = None if after is None else _reached(_encoded(plan.field, after[0][1]), _tail(after))
             yield from self._resolved(
                 self._merged(partitions, plan.field, plan.span, plan.ascending, start)
             )
@@ -344,6 +344,12 @@ def _first(row: tuple[SortKey, Run]) -> SortKey:
 def _tail(position: Position) -> str:
     """The end of the index sort key of a position: its last two columns are start time and run id."""
     return keys.run_position(int(position[-2][1]), str(position[-1][1]))
+
+
+def _reached(value: str, position: str) -> Found:
+    """Where a walk of values goes on: a group of cut values is walked from its beginning, since its entries
+    are in another order than their runs."""
+    return Found(value, "0" * len(position) if index.is_cut(value) else position)
 
 
 def _encoded(field_: str, value: int | float | str) -> str:
