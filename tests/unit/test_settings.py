@@ -3,6 +3,7 @@
 import pytest
 
 from cairn.settings import Settings, SettingsError
+from cairn.storage.dirty import QUIET
 
 ENVIRONMENT = {"CAIRN_TABLE": "runs", "CAIRN_BUCKET": "bytes", "AWS_REGION": "eu-west-1", "PATH": "/bin"}
 
@@ -12,6 +13,7 @@ def test_what_the_stacks_set_is_enough() -> None:
     assert (settings.table, settings.bucket, settings.region) == ("runs", "bytes", "eu-west-1")
     assert settings.location_of("7") == "s3://bytes/artifacts/7"
     assert settings.multipart
+    assert settings.quiet_ms == QUIET
 
 
 @pytest.mark.parametrize(
@@ -33,6 +35,7 @@ def test_the_artifact_root_is_a_choice(root: str, location: str) -> None:
         ({"CAIRN_TABLE": ""}, "CAIRN_TABLE"),
         ({"CAIRN_ARTIFACT_ROOT": "/tmp"}, "CAIRN_ARTIFACT_ROOT"),
         ({"CAIRN_MULTIPART": "perhaps"}, "CAIRN_MULTIPART"),
+        ({"CAIRN_QUIET_MS": "0"}, "CAIRN_QUIET_MS"),
     ],
 )
 def test_a_wrong_variable_is_named_and_not_shown(changes: dict[str, str], named: str) -> None:

@@ -18,6 +18,7 @@ from cairn.services.ports import ArtifactStore, BlobStore, Carriage, Stores
 from cairn.settings import Settings
 from cairn.sharing.caller import iam_caller, local_caller
 from cairn.storage.datasets import Datasets
+from cairn.storage.dirty import QUIET
 from cairn.storage.execute import RunIndex
 from cairn.storage.experiments import Experiments
 from cairn.storage.history import History
@@ -108,6 +109,7 @@ def _aws_stores(settings: Settings, carriage: Carriage) -> Stores:
         S3Blobs(s3, settings.bucket),
         carriage,
         multipart=settings.multipart,
+        quiet=settings.quiet_ms,
     )
 
 
@@ -119,14 +121,15 @@ def _stores(
     carriage: Carriage,
     *,
     multipart: bool,
+    quiet: int = QUIET,
 ) -> Stores:
     pause = Retry().wait
-    runs = Runs(table, pause, system_clock)
+    runs = Runs(table, pause, system_clock, quiet)
     return Stores(
         experiments=Experiments(table, location_of),
         runs=runs,
         index=RunIndex(table, runs, time.monotonic),
-        indexer=Indexer(table, system_clock),
+        indexer=Indexer(table, system_clock, quiet),
         history=History(table),
         datasets=Datasets(table, blobs),
         models=LoggedModels(table, pause),

@@ -51,6 +51,13 @@ class Settings(BaseModel):
         description="Whether clients are told (`server-info`) to move large files of `mlflow-artifacts:` "
         "locations in parts, by presigned URLs.",
     )
+    quiet_ms: int = Field(
+        default=90_000,
+        alias="CAIRN_QUIET_MS",
+        ge=300,
+        description="Milliseconds after a run's last write at which it is indexed. Two thirds of them must "
+        "be more than a request can last (29 s): less is for tests against an emulator.",
+    )
     endpoint: str | None = Field(
         default=None,
         alias="AWS_ENDPOINT_URL",

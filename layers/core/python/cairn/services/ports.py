@@ -12,6 +12,7 @@ from cairn.domain.clock import Clock
 from cairn.domain.columns import Columns, Order
 from cairn.domain.draft import Draft, Touch
 from cairn.domain.entities import Dataset, Experiment, LoggedModel, Metric, Run
+from cairn.domain.indexing import Outcome
 from cairn.ids import RandomBits
 from cairn.search.plan import Pause, Search
 
@@ -89,9 +90,8 @@ class RunIndex(Protocol):
 class Indexer(Protocol):
     """Brings the index up to what was written."""
 
-    def index(self, run_id: str, marked: int) -> bool:
-        """Index a run whose dirty mark is of this time (ms). False where it is not quiet, or was written
-        meanwhile: its newer mark counts."""
+    def index(self, run_id: str, marked: int) -> Outcome:
+        """Index a run whose dirty mark is of this time (ms)."""
 
     def sweep(self, experiment_id: str) -> int:
         """Index the quiet runs of an experiment; how many those were."""

@@ -12,11 +12,14 @@ from cairn.storage import keys
 from cairn.storage.codec import FORMAT
 from cairn.storage.table import Item, Put, Query, Table
 
-FRESH = 30_000
-"""Milliseconds for which a mark stands for further writes."""
-
 QUIET = 90_000
 """Milliseconds after which no request is under way that found the mark fresh: API Gateway ends at 29 s."""
+
+
+def fresh(quiet: int) -> int:
+    """Milliseconds for which a mark stands for further writes. The other two thirds of ``quiet`` are for a
+    request that found it fresh to end, and for clocks that differ."""
+    return quiet // 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,9 +31,9 @@ class Mark:
     moved: bool
 
 
-def missing(mark: Item | None, now: int, *, moved: bool) -> bool:
+def missing(mark: Item | None, now: int, quiet: int, *, moved: bool) -> bool:
     """Whether a write must mark its run anew. One from the future (a clock ran ahead) counts as old."""
-    return mark is None or not 0 <= now - mark["t"] < FRESH or (moved and "g" not in mark)
+    return mark is None or not 0 <= now - mark["t"] < fresh(quiet) or (moved and "g" not in mark)
 
 
 def put(run_id: str, now: int, *, moved: bool) -> Put:

@@ -7,11 +7,12 @@ forgotten; the mark goes in one transaction with a new version of the run's head
 found the mark and is still under way fails its condition, and marks anew. Everything may be repeated.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import islice
 
 from cairn.domain.clock import Clock
 from cairn.domain.entities import ACTIVE
+from cairn.domain.indexing import Outcome
 from cairn.domain.lifecycle import Stage, lifecycle_group
 from cairn.ids import experiment_hex
 from cairn.search.index import entries
@@ -45,51 +46,51 @@ class Indexer:
         for mark in islice(dirty.marks(self._table, experiment) if experiment else (), limit):
             while self._fold.fold(mark.run_id):
                 continue
-            indexed += self.index(mark.run_id, mark.time)
+            indexed += self.index(mark.run_id, mark.time) is Outcome.INDEXED
         return indexed
 
-    def index(self, run_id: str, marked: int) -> bool:
-        """Index a run whose mark is of this time (ms). False where it is not quiet, or was written since.
+    def index(self, run_id: str, marked: int) -> Outcome:
+        """Index a run whose mark is of this time (ms).
 
         1 BatchGetItem (1 Query for each section in shards), 1 PutItem of the inventory (2 where entries
         went), 1 BatchWriteItem per 25 entries that differ, 1 TransactWriteItems.
         """
         if self._clock() - marked < self._quiet:
-            return False
+            return Outcome.EARLY
         pk = keys.run_partition(run_id)
         head_key, inventory_key = keys.experiment_head(run_id[:16]), keys.inventory(run_id)
         mark_key = keys.dirty_mark(run_id)
         documents, found = self._documents.read([pk], [head_key, inventory_key, mark_key])
         if mark_key not in found or found[mark_key]["t"] != marked:
-            return False
+            return Outcome.SUPERSEDED
         document = documents.get(pk)
         if document is None or head_key not in found:  # its creation was cut short
             return self._forget(run_id, marked)
         _normalise(document, found[head_key])
         held = self._held(run_id, document, found.get(inventory_key))
-        wanted = set(_wanted(run_id, document, found[head_key]))
+        wanted = set(wanted_entries(run_id, document, found[head_key]))
         if held != wanted or inventory_key not in found:
             self._write(run_id, held, wanted)
         try:
             self._table.transact([stamp(pk, document), _unmark(run_id, marked)])
-        except ConditionFailed:
-            return False
-        return True
+        except ConditionFailed as failed:
+            return Outcome.SUPERSEDED if failed.key == mark_key else Outcome.CONTENDED
+        return Outcome.INDEXED
 
     def _write(self, run_id: str, held: set[Key], wanted: set[Key]) -> None:
         new, old = sorted(wanted - held), sorted(held - wanted)
         self._put_inventory(run_id, held | wanted)
-        self._table.batch_write([Put({"pk": key.pk, "sk": key.sk, "f": FORMAT}) for key in new])
+        self._table.batch_write([Put(entry_item(key)) for key in new])
         self._table.batch_write([Delete(key) for key in old])
         if old:
             self._put_inventory(run_id, wanted)
 
-    def _forget(self, run_id: str, marked: int) -> bool:
+    def _forget(self, run_id: str, marked: int) -> Outcome:
         try:
             self._table.delete(_unmark(run_id, marked))
         except ConditionFailed:
-            return False
-        return True
+            return Outcome.SUPERSEDED
+        return Outcome.INDEXED
 
     def _held(self, run_id: str, document: Document, first: Item | None) -> set[Key]:
         """The entries that the run has: at least all that were ever written and not deleted since."""
@@ -109,19 +110,30 @@ class Indexer:
 
     def _put_inventory(self, run_id: str, held: set[Key]) -> None:
         """The last chunk first: the first one, which counts them, makes them count."""
-        prefix = len(keys.index_prefix(run_id[:16]))
-        chunks = list(_chunks([(key.pk[prefix:], key.sk[:-48]) for key in sorted(held)]))
-        base = keys.inventory(run_id)
-        for number in reversed(range(len(chunks))):
-            sk = f"{base.sk}#{number}" if number else base.sk
-            item = {
-                "pk": base.pk,
-                "sk": sk,
-                "f": FORMAT,
-                "n": len(chunks),
-                "b": encode_json(chunks[number]),
-            }
+        for item in reversed(inventory_items(run_id, held)):
             self._table.put(Put(item))
+
+
+def entry_item(key: Key) -> Item:
+    """An index entry: its key says all."""
+    return {"pk": key.pk, "sk": key.sk, "f": FORMAT}
+
+
+def inventory_items(run_id: str, held: Iterable[Key]) -> list[Item]:
+    """The inventory of a run that has these entries, the first chunk first."""
+    prefix = len(keys.index_prefix(run_id[:16]))
+    chunks = list(_chunks([(key.pk[prefix:], key.sk[:-48]) for key in sorted(held)]))
+    base = keys.inventory(run_id)
+    return [
+        {
+            "pk": base.pk,
+            "sk": f"{base.sk}#{number}" if number else base.sk,
+            "f": FORMAT,
+            "n": len(chunks),
+            "b": encode_json(chunk),
+        }
+        for number, chunk in enumerate(chunks)
+    ]
 
 
 def _unmark(run_id: str, marked: int) -> Delete:
@@ -134,7 +146,8 @@ def _normalise(document: Document, experiment: Item) -> None:
         document.info |= {"stage": experiment["st"], "epoch": experiment["ep"]}
 
 
-def _wanted(run_id: str, document: Document, experiment: Item) -> Iterator[Key]:
+def wanted_entries(run_id: str, document: Document, experiment: Item) -> Iterator[Key]:
+    """The keys of the index entries that a run should have."""
     group = lifecycle_group(Stage(document.info["stage"], document.info["epoch"]))
     position = keys.run_position(document.info["start"], run_id)
     yield Key(keys.index_partition(run_id[:16], group), position)

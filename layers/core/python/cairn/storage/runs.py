@@ -38,11 +38,14 @@ _PAGE = 1_000  # default-order entries that one query of a scan reads at most
 
 class Runs:
     """The runs of every experiment (``services.ports.RunStore``). ``pause(attempt)`` waits between attempts
-    of writers that conflict; the clock dates dirty marks."""
+    of writers that conflict; the clock dates dirty marks, which the indexer takes after ``quiet`` ms."""
 
-    def __init__(self, table: Table, pause: Callable[[int], None], clock: Clock) -> None:
+    def __init__(
+        self, table: Table, pause: Callable[[int], None], clock: Clock, quiet: int = dirty.QUIET
+    ) -> None:
         self._table = table
         self._clock = clock
+        self._quiet = quiet
         self._documents = Documents(table, (FACTS, LATEST), pause)
 
     def create(self, run: Run) -> Run:
@@ -57,7 +60,7 @@ class Runs:
         if experiment is None or head is None:
             raise experiment_missing(run.info.experiment_id)
         require_active_experiment(run.info.experiment_id, head["st"])
-        document = _document(run, head)
+        document = new_document(run, head)
         if sum(len(key) + len(value) for key, value in run.tags.items()) * 4 > _MAX_CREATE_BYTES:
             raise InvalidParameterValue(
                 "The tags of a new run exceed 3 MB. Create the run, then log the rest."
@@ -134,10 +137,10 @@ class Runs:
             nonlocal logged
             now = self._clock()
             mark = found.get(mark_key)
-            if dirty.missing(mark, now, moved=moved):
+            if dirty.missing(mark, now, self._quiet, moved=moved):
                 self._table.put(dirty.put(run_id, now, moved=moved or (mark is not None and "g" in mark)))
             if points:
-                self._table.put(_log_item(run_id, points))
+                self._table.put(Put(log_item(run_id, points)))
                 logged = True
 
         names = {
@@ -198,10 +201,11 @@ def _experiment_key(run_id: str) -> Key | None:
     return None if experiment is None else keys.experiment_head(experiment)
 
 
-def _log_item(run_id: str, points: Sequence[Metric]) -> Put:
+def log_item(run_id: str, points: Sequence[Metric]) -> Item:
+    """The points of one call, as the metric log holds them."""
     blob = encode_points(points)
     key = keys.metric_log(run_id, max(point.timestamp for point in points), blob)
-    return Put({"pk": key.pk, "sk": key.sk, "f": FORMAT, "b": blob})
+    return {"pk": key.pk, "sk": key.sk, "f": FORMAT, "b": blob}
 
 
 def _stage(info: Mapping[str, Any], experiment: Item) -> str:
@@ -223,7 +227,8 @@ def _store(draft: Draft, document: Document, experiment: Item) -> None:
     document.sections = {FACTS.attribute: facts.entries_of(draft), LATEST.attribute: draft.metrics}
 
 
-def _document(run: Run, experiment: Item) -> Document:
+def new_document(run: Run, experiment: Item) -> Document:
+    """Of a run that has no more than its info and tags, in an experiment of this head."""
     info = {
         "name": run.info.run_name,
         "user": run.info.user_id,

@@ -1,0 +1,42 @@
+"""The indexer: what it answers about a run's mark, and how long it waits."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from cairn.domain.indexing import Outcome
+from cairn.storage import dirty, keys
+from cairn.storage.engine import EngineTable
+from cairn.storage.indexer import Indexer
+from cairn.storage.meter import Meter
+from tests.storage.engines import open_table
+from tests.storage.stores import NOW, aggregates
+
+
+@pytest.fixture
+def sqlite(tmp_path: Path) -> Iterator[EngineTable]:
+    with open_table("sqlite", tmp_path, Meter()) as opened:
+        yield opened
+
+
+def test_the_outcome_tells_whether_to_ask_again(sqlite: EngineTable) -> None:
+    stores = aggregates(sqlite)
+    run_id = stores.run(stores.experiment())
+    early = Indexer(sqlite, lambda: NOW + dirty.QUIET - 1)
+    late = Indexer(sqlite, lambda: NOW + dirty.QUIET)
+    assert early.index(run_id, NOW) is Outcome.EARLY
+    assert late.index(run_id, NOW - 1) is Outcome.SUPERSEDED
+    assert late.index(run_id, NOW) is Outcome.INDEXED
+    assert late.index(run_id, NOW) is Outcome.SUPERSEDED
+
+
+def test_a_shorter_quiet_time_makes_marks_stale_sooner(sqlite: EngineTable) -> None:
+    mark = {"t": NOW}
+    for quiet in (3_000, dirty.QUIET):
+        assert not dirty.missing(mark, NOW + quiet // 3 - 1, quiet, moved=False)
+        assert dirty.missing(mark, NOW + quiet // 3, quiet, moved=False)
+    run_id = aggregates(sqlite).run(aggregates(sqlite).experiment())
+    assert Indexer(sqlite, lambda: NOW + 2_999, quiet=3_000).index(run_id, NOW) is Outcome.EARLY
+    assert Indexer(sqlite, lambda: NOW + 3_000, quiet=3_000).index(run_id, NOW) is Outcome.INDEXED
+    assert sqlite.get(keys.dirty_mark(run_id)) is None
