@@ -1,4 +1,4 @@
-"""Both servers as processes of their own, each on SQLite in a new folder, with their defaults."""
+"""The servers as processes of their own, each in a new folder, with their defaults."""
 
 import os
 import signal
@@ -26,6 +26,8 @@ class Server:
     name: str
     port: int
     started: float
+    database: str
+    """URI of MLflow's, folder of Cairn's: where rows can be put straight in."""
 
     def connect(self) -> Client:
         return Client(HOST, self.port)
@@ -33,30 +35,39 @@ class Server:
 
 @contextmanager
 def both(folder: Path) -> Iterator[tuple[Server, Server]]:
-    """MLflow's server and Cairn, side by side; stopped and waited for at the end."""
+    """MLflow's server and Cairn, side by side on SQLite; stopped and waited for at the end."""
     with ExitStack() as stack:
-        mlflow = stack.enter_context(_serving("MLflow", _mlflow(folder / "mlflow"), folder / "mlflow"))
-        cairn = stack.enter_context(_serving("Cairn", _cairn(folder / "cairn"), folder / "cairn"))
-        yield mlflow, cairn
-
-
-def _mlflow(folder: Path) -> Sequence[str]:
-    return (
-        *(sys.executable, "-m", "mlflow", "server", "--host", HOST),
-        *("--backend-store-uri", f"sqlite:///{folder / 'mlflow.db'}"),
-        *("--artifacts-destination", str(folder / "artifacts")),
-    )
-
-
-def _cairn(folder: Path) -> Sequence[str]:
-    command = Path(sys.executable).with_name("cairn")
-    return (str(command), "local", "--host", HOST, "--data", str(folder / "data"))
+        mlflow_server = stack.enter_context(mlflow(folder / "mlflow"))
+        cairn_server = stack.enter_context(cairn(folder / "cairn"))
+        yield mlflow_server, cairn_server
 
 
 @contextmanager
-def _serving(name: str, command: Sequence[str], folder: Path) -> Iterator[Server]:
+def mlflow(folder: Path, uri: str | None = None, name: str = "MLflow") -> Iterator[Server]:
+    """MLflow's server on the database ``uri``, or on a SQLite file in its folder."""
+    uri = uri or f"sqlite:///{folder / 'mlflow.db'}"
+    command = (
+        *(sys.executable, "-m", "mlflow", "server", "--host", HOST),
+        *("--backend-store-uri", uri),
+        *("--artifacts-destination", str(folder / "artifacts")),
+    )
+    with _serving(name, command, folder, uri) as server:
+        yield server
+
+
+@contextmanager
+def cairn(folder: Path) -> Iterator[Server]:
+    """``cairn local`` on a new data folder."""
+    data = str(folder / "data")
+    command = str(Path(sys.executable).with_name("cairn"))
+    with _serving("Cairn", (command, "local", "--host", HOST, "--data", data), folder, data) as server:
+        yield server
+
+
+@contextmanager
+def _serving(name: str, command: Sequence[str], folder: Path, database: str) -> Iterator[Server]:
     folder.mkdir(parents=True)
-    port = _free_port()
+    port = free_port()
     log = folder / "server.log"
     begun = time.perf_counter()
     with log.open("wb") as output:
@@ -70,7 +81,7 @@ def _serving(name: str, command: Sequence[str], folder: Path) -> Iterator[Server
         )
     try:
         _wait(name, process, port, log)
-        yield Server(name, port, time.perf_counter() - begun)
+        yield Server(name, port, time.perf_counter() - begun, database)
     finally:
         _stop(process)
 
@@ -82,7 +93,7 @@ def _environment() -> dict[str, str]:
     return {**environment, "MLFLOW_DISABLE_TELEMETRY": "true"}
 
 
-def _free_port() -> int:
+def free_port() -> int:
     with socket.socket() as probe:
         probe.bind((HOST, 0))
         port: int = probe.getsockname()[1]
