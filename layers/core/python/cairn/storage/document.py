@@ -72,24 +72,12 @@ class Documents:
 
     def create(self, pk: str, document: Document) -> bool:
         """1 PutItem, more only for sections too large for the head. False where it exists already."""
-        head = self._head(pk, 1, document.info)
-        leaves: list[Put] = []
-        contents = {
-            section.attribute: document.sections.get(section.attribute, {}) for section in self._sections
-        }
-        inline = {
-            s.attribute: s.encode(contents[s.attribute]) for s in self._sections if contents[s.attribute]
-        }
-        for section in self._spilling(head, inline):
-            shape = split("", contents[section.attribute], section.encode)
-            leaves += [self._leaf(pk, section, prefix, held, 1) for prefix, held in shape.items()]
-            del inline[section.attribute]
-            head[section.attribute + "s"] = pack_shape(frozenset(shape))
+        puts = [Put(item, Absent()) for item in lay_out(pk, document, 1, self._sections)]
         try:
-            if leaves:
-                self._table.transact([Put({**head, **inline}, Absent()), *leaves])
+            if len(puts) > 1:
+                self._table.transact(puts)
             else:
-                self._table.put(Put({**head, **inline}, Absent()))
+                self._table.put(puts[0])
         except ConditionFailed:
             return False
         return True
@@ -202,7 +190,7 @@ class Documents:
                 if len(held) > 1 and len(blob) > LEAF_BYTES:
                     splits.append((section, prefix, held))
                 else:
-                    leaf_puts.append(self._leaf(pk, section, prefix, held, old["v"] + 1, old["v"]))
+                    leaf_puts.append(Put(_leaf(pk, section, prefix, held, old["v"] + 1), eq("v", old["v"])))
         self._commit(pk, loaded, leaf_puts, splits, inline if head_changed else None, info_before)
         return done
 
@@ -238,7 +226,7 @@ class Documents:
                 s.attribute: _inline(loaded.head, s) for s in self._sections if shapes[s.attribute] is None
             }
             writes: list[TransactWrite] = [
-                self._leaf(pk, section, child, entries, loaded.leaves[key]["v"] + 1)
+                Put(_leaf(pk, section, child, entries, loaded.leaves[key]["v"] + 1), Absent())
                 for child, entries in children.items()
             ]
             writes.append(Delete(key, eq("v", loaded.leaves[key]["v"])))
@@ -262,10 +250,12 @@ class Documents:
             s.attribute: s.encode(inline[s.attribute]) for s in self._sections if inline.get(s.attribute)
         }
         kept = dict(inline)
-        for section in self._spilling(self._head(pk, version, info), blobs):
+        for section in _spilling(self._sections, _head(pk, version, info), blobs):
             children = split("", kept.pop(section.attribute), section.encode)
             shapes[section.attribute] = frozenset(children)
-            together += [self._leaf(pk, section, child, held, 1) for child, held in children.items()]
+            together += [
+                Put(_leaf(pk, section, child, held, 1), Absent()) for child, held in children.items()
+            ]
         put = self._head_put(pk, version, info, kept, shapes)
         if together:
             self._table.transact([put, *together])
@@ -280,7 +270,7 @@ class Documents:
         inline: Mapping[str, Entries],
         shapes: Mapping[str, Shape | None],
     ) -> Put:
-        item = self._head(pk, version + 1, info)
+        item = _head(pk, version + 1, info)
         for section in self._sections:
             shape = shapes[section.attribute]
             if shape is not None:
@@ -288,42 +278,6 @@ class Documents:
             elif inline.get(section.attribute):
                 item[section.attribute] = section.encode(inline[section.attribute])
         return Put(item, eq("v", version))
-
-    def _head(self, pk: str, version: int, info: Mapping[str, Any]) -> dict[str, Any]:
-        return {"pk": pk, "sk": FACTS_HEAD, "f": FORMAT, "v": version, "i": _text(info)}
-
-    def _leaf(
-        self,
-        pk: str,
-        section: Section,
-        prefix: str,
-        held: Mapping[str, Any],
-        version: int,
-        old: int | None = None,
-    ) -> Put:
-        item = {
-            "pk": pk,
-            "sk": section.prefix + prefix,
-            "f": FORMAT,
-            "v": version,
-            "b": section.encode(held),
-        }
-        return Put(item, Absent() if old is None else eq("v", old))
-
-    def _spilling(self, head: Mapping[str, Any], blobs: Mapping[str, bytes]) -> list[Section]:
-        """The sections that must leave the head, largest first, until the rest fits."""
-        size = len(head["i"].encode()) + len(head["pk"]) + 40
-        inside = sorted(
-            (s for s in self._sections if s.attribute in blobs), key=lambda s: -len(blobs[s.attribute])
-        )
-        spilling = []
-        total = size + sum(len(blob) for blob in blobs.values())
-        for section in inside:
-            if total <= _HEAD_BYTES:
-                break
-            spilling.append(section)
-            total -= len(blobs[section.attribute])
-        return spilling
 
     def _whole(self, head: Item, section: Section, *, consistent: bool) -> Entries:
         if _shape(head, section) is None:
@@ -347,11 +301,52 @@ class Documents:
                 return
 
 
+def lay_out(pk: str, document: Document, version: int, sections: Sequence[Section]) -> list[dict[str, Any]]:
+    """The items of a whole document that is written at once: its head, of this version, and leaves."""
+    head = _head(pk, version, document.info)
+    blobs = {s.attribute: s.encode(held) for s in sections if (held := document.sections.get(s.attribute))}
+    spilling = _spilling(sections, head, blobs)
+    leaves: list[dict[str, Any]] = []
+    for section in sections:
+        name = section.attribute
+        if section in spilling:
+            children = split("", document.sections[name], section.encode)
+            leaves += [_leaf(pk, section, prefix, held, 1) for prefix, held in children.items()]
+            head[name + "s"] = pack_shape(frozenset(children))
+        elif name in blobs:
+            head[name] = blobs[name]
+    return [head, *leaves]
+
+
 def stamp(pk: str, document: Document) -> Update:
     """A write of the info alone, on condition that the head is as it was read: a writer that read it too
     fails its own condition and starts over."""
     actions = (Set("i", _text(document.info)), Set("v", document.version + 1))
     return Update(Key(pk, FACTS_HEAD), actions, eq("v", document.version))
+
+
+def _head(pk: str, version: int, info: Mapping[str, Any]) -> dict[str, Any]:
+    return {"pk": pk, "sk": FACTS_HEAD, "f": FORMAT, "v": version, "i": _text(info)}
+
+
+def _leaf(pk: str, section: Section, prefix: str, held: Mapping[str, Any], version: int) -> dict[str, Any]:
+    return {"pk": pk, "sk": section.prefix + prefix, "f": FORMAT, "v": version, "b": section.encode(held)}
+
+
+def _spilling(
+    sections: Sequence[Section], head: Mapping[str, Any], blobs: Mapping[str, bytes]
+) -> list[Section]:
+    """The sections that must leave the head, largest first, until the rest fits."""
+    size = len(head["i"].encode()) + len(head["pk"]) + 40
+    inside = sorted((s for s in sections if s.attribute in blobs), key=lambda s: -len(blobs[s.attribute]))
+    spilling = []
+    total = size + sum(len(blob) for blob in blobs.values())
+    for section in inside:
+        if total <= _HEAD_BYTES:
+            break
+        spilling.append(section)
+        total -= len(blobs[section.attribute])
+    return spilling
 
 
 def _text(info: Mapping[str, Any]) -> str:
