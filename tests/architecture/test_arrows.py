@@ -35,12 +35,13 @@ ARROWS = {
     "services": {"protocol", "domain", "search", "sharing", *BASE},
     "settings": set[str](),
     "http": {"services", "protocol", "domain", "sharing", "errors"},
-    "app": {"http", "services", "settings", "storage", "artifacts", "domain", "sharing", *BASE},
+    "upkeep": {"storage", "domain", *BASE},
+    "app": {"http", "services", "upkeep", "settings", "storage", "artifacts", "domain", "sharing", *BASE},
     "local": {"app", "http", "domain", "errors", "settings"},
 }
 """From a part of the package to those that it may import, beside itself."""
 
-FUNCTIONS_IMPORT = {"app", "http", "settings"}
+FUNCTIONS_IMPORT = {"app", "http", "settings", "upkeep"}
 
 FOREIGN = {
     # local asks for credentials and says in one line which endpoint or file cannot be opened

@@ -1,7 +1,8 @@
 """The composition root: the only place that names concrete stores and makes clients.
 
 ``build`` wires a deployed function, ``build_local`` a server on this machine on a SQLite file and a folder,
-``build_local_aws`` one on DynamoDB and S3 at an endpoint. Each imports its engines when it is called: a
+``build_local_aws`` one on DynamoDB and S3 at an endpoint; ``build_follower``, ``build_worker`` and
+``build_overdue`` the functions of the background work. Each imports its engines when it is called: a
 function pays for no SQLite, a local server for no AWS client.
 """
 
@@ -21,12 +22,17 @@ from cairn.storage.datasets import Datasets
 from cairn.storage.dirty import QUIET
 from cairn.storage.execute import RunIndex
 from cairn.storage.experiments import Experiments
+from cairn.storage.fold import Fold
 from cairn.storage.history import History
 from cairn.storage.indexer import Indexer
 from cairn.storage.models import LoggedModels
 from cairn.storage.retry import Retry
 from cairn.storage.runs import Runs
 from cairn.storage.table import Table
+from cairn.upkeep.follow import Follower
+from cairn.upkeep.overdue import Overdue
+from cairn.upkeep.queue import Queue
+from cairn.upkeep.work import Worker
 
 if TYPE_CHECKING:
     from mypy_boto3_s3.client import S3Client
@@ -49,6 +55,31 @@ def build(settings: Settings) -> App:
         iam_caller,
         max_body=_LAMBDA_BODY,
         max_answer=_LAMBDA_ANSWER,
+    )
+
+
+def build_follower(settings: Settings) -> Follower:
+    """The function that turns records of the table's stream into tasks; it never reads the table."""
+    return Follower(_queue(settings), system_clock, settings.quiet_ms)
+
+
+def build_worker(settings: Settings) -> Worker:
+    """The function that does the tasks of the queue."""
+    table = _table(settings)
+    return Worker(Indexer(table, system_clock, settings.quiet_ms), Fold(table))
+
+
+def build_overdue(settings: Settings) -> Overdue:
+    """The function that sends again what was lost."""
+    table = _table(settings)
+    experiments = Experiments(table, settings.location_of)
+    bits = random.SystemRandom().getrandbits
+    return Overdue(
+        table,
+        lambda: [experiment.experiment_id for experiment in experiments.scan(with_tags=False)],
+        _queue(settings),
+        system_clock,
+        bits,
     )
 
 
@@ -99,11 +130,10 @@ def _local(stores: Stores) -> App:
 def _aws_stores(settings: Settings, carriage: Carriage) -> Stores:
     from cairn.artifacts.blobs import S3Blobs
     from cairn.artifacts.s3 import S3Artifacts
-    from cairn.storage.dynamodb import DynamoDBTable
 
     s3 = cast("S3Client", _Later(lambda: _s3(settings)))
     return _stores(
-        DynamoDBTable(_dynamodb(settings), settings.table),
+        _table(settings),
         settings.location_of,
         S3Artifacts(s3, settings.bucket, settings.artifact_prefix),
         S3Blobs(s3, settings.bucket),
@@ -139,6 +169,19 @@ def _stores(
         carriage=carriage,
         multipart=multipart,
     )
+
+
+def _table(settings: Settings) -> Table:
+    from cairn.storage.dynamodb import DynamoDBTable
+
+    return DynamoDBTable(_dynamodb(settings), settings.table)
+
+
+def _queue(settings: Settings) -> Queue:
+    import boto3
+
+    sqs = boto3.client("sqs", region_name=settings.region, endpoint_url=settings.endpoint)
+    return Queue(sqs, settings.queue)
 
 
 def _dynamodb(settings: Settings) -> Any:

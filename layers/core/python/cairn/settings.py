@@ -58,6 +58,11 @@ class Settings(BaseModel):
         description="Milliseconds after a run's last write at which it is indexed. Two thirds of them must "
         "be more than a request can last (29 s): less is for tests against an emulator.",
     )
+    queue: str = Field(
+        default="",
+        alias="CAIRN_QUEUE",
+        description="URL of the SQS queue of background work; for the functions that send to it.",
+    )
     endpoint: str | None = Field(
         default=None,
         alias="AWS_ENDPOINT_URL",
