@@ -18,7 +18,7 @@ from cairn.search.plan import Pause, Search
 from cairn.services.ports import Stores
 from cairn.sharing.caller import Caller
 from cairn.storage.datasets import Datasets
-from cairn.storage.dynamodb import DynamoDBTable, client_config, create_table
+from cairn.storage.dynamodb import DynamoDBTable, create_table
 from cairn.storage.execute import RunIndex
 from cairn.storage.experiments import Experiments
 from cairn.storage.history import History
@@ -27,6 +27,7 @@ from cairn.storage.models import LoggedModels
 from cairn.storage.runs import Runs
 from cairn.storage.sqlite import SqliteTable
 from cairn.storage.table import Table
+from cairn.storage.wire import connect
 from tests.differential.operations import Request
 from tests.differential.reference import Moment, Reply
 
@@ -154,14 +155,15 @@ def on_sqlite(folder: Path) -> Iterator[Cairn]:
 def on_dynamodb(folder: Path) -> Iterator[Cairn]:
     """Under moto, in this process."""
     with mock_aws():
-        client = boto3.client("dynamodb", region_name="eu-central-1", config=client_config())
+        client = boto3.client("dynamodb", region_name="eu-central-1")
+        wire = connect("eu-central-1")
 
         @contextmanager
         def open_table(number: int) -> Iterator[Table]:
             name = f"cairn-{number}"
             create_table(client, name)
             try:
-                yield DynamoDBTable(client, name)
+                yield DynamoDBTable(wire, name)
             finally:
                 client.delete_table(TableName=name)
 
@@ -170,4 +172,5 @@ def on_dynamodb(folder: Path) -> Iterator[Cairn]:
             yield cairn
         finally:
             cairn.close()
+            wire.close()
             client.close()

@@ -13,11 +13,12 @@ from moto import mock_aws
 from moto.core.botocore_stubber import BotocoreStubber
 from mypy_boto3_dynamodb import DynamoDBClient
 
-from cairn.storage.dynamodb import DynamoDBTable, client_config, create_table
+from cairn.storage.dynamodb import DynamoDBTable, create_table
 from cairn.storage.engine import EngineTable
 from cairn.storage.meter import Meter
 from cairn.storage.retry import Retry
 from cairn.storage.sqlite import SqliteTable
+from cairn.storage.wire import Wire, connect
 
 NAMES = ("sqlite", "dynamodb")
 AT_ONCE = Retry(sleep=lambda seconds: None)
@@ -47,20 +48,23 @@ def sqlite_table(folder: Path, meter: Meter) -> Iterator[EngineTable]:
 
 
 @cache
-def _client() -> DynamoDBClient:
+def client() -> DynamoDBClient:
     """One client for all tests: making one takes longer than most tests; moto catches its requests."""
-    return boto3.Session("key", "secret", region_name="eu-central-1").client(
-        "dynamodb", config=client_config()
-    )
+    return boto3.Session("key", "secret", region_name="eu-central-1").client("dynamodb")
+
+
+@cache
+def _wire() -> Wire:
+    return connect("eu-central-1")
 
 
 @contextmanager
 def dynamodb_table(meter: Meter) -> Iterator[EngineTable]:
     process = _serialised(BotocoreStubber.process_request)
     with mock_aws(), patch.object(BotocoreStubber, "process_request", process):
-        create_table(_client(), "cairn")
-        yield DynamoDBTable(_client(), "cairn", observer=meter, preread=True, retry=AT_ONCE)
-        _client().close()
+        create_table(client(), "cairn")
+        yield DynamoDBTable(_wire(), "cairn", observer=meter, preread=True, retry=AT_ONCE)
+        _wire().close()
 
 
 @contextmanager

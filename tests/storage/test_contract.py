@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 
 from cairn.errors import CairnError, InvalidParameterValue
+from cairn.storage.dynamodb import DynamoDBTable
 from cairn.storage.engine import EngineTable
 from cairn.storage.evaluate import holds
 from cairn.storage.expr import (
@@ -24,6 +25,7 @@ from cairn.storage.expr import (
 )
 from cairn.storage.limits import ItemRefused, MalformedRequest
 from cairn.storage.table import Check, ConditionFailed, Delete, Key, Put, Update
+from tests.storage.engines import client
 
 ITEM = {
     "pk": "p",
@@ -432,7 +434,7 @@ def test_conditions_have_300_operators(table: EngineTable) -> None:
 def test_what_leaves_the_table_is_cairns(table: EngineTable) -> None:
     """A table that is gone is an error of Cairn's, not of the engine's library."""
     table.close()
-    if hasattr(table.engine, "_client"):
-        table.engine._client.delete_table(TableName="cairn")
+    if isinstance(table, DynamoDBTable):
+        client().delete_table(TableName="cairn")
     with pytest.raises(CairnError):
         table.get(KEY)

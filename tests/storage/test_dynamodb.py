@@ -1,6 +1,6 @@
 """What is the DynamoDB engine's own: foreign errors, unprocessed parts, billed units, parameters."""
 
-from collections.abc import Callable
+from collections.abc import Mapping
 from typing import Any
 
 import botocore.session
@@ -9,12 +9,12 @@ from botocore.exceptions import (
     ClientError,
     ConnectionClosedError,
     ConnectTimeoutError,
+    CredentialRetrievalError,
     EndpointConnectionError,
     NoCredentialsError,
-    ParamValidationError,
     ReadTimeoutError,
+    SSLError,
 )
-from botocore.parsers import ResponseParserError
 
 from cairn.errors import (
     CairnError,
@@ -23,14 +23,15 @@ from cairn.errors import (
     RequestLimitExceeded,
     TemporarilyUnavailable,
 )
-from cairn.storage.dynamodb import DynamoDBTable, client_config, create_table
+from cairn.storage.dynamodb import DynamoDBTable, create_table
 from cairn.storage.expr import Absent, Add, Set, eq
 from cairn.storage.faults import ANSWERED, ERRORS
 from cairn.storage.limits import ItemRefused, MalformedRequest
 from cairn.storage.meter import Meter
 from cairn.storage.retry import Retry
 from cairn.storage.table import Check, ConditionFailed, Cost, Delete, Key, Put, Query, TransactWrite, Update
-from tests.storage.engines import dynamodb_table
+from cairn.storage.wire import Garbled, Refused
+from tests.storage.engines import client, dynamodb_table
 
 ITEM = {"pk": "p", "sk": "s", "n": 1}
 KEY = Key("p", "s")
@@ -38,39 +39,34 @@ RAW = {"pk": {"S": "p"}, "sk": {"S": "s"}, "n": {"N": "1"}}
 ATTEMPTS = 4
 
 
-class Client:
-    """A client that answers from a script, and keeps what it was asked."""
+class Script:
+    """A wire that answers from a script, and keeps what it was asked."""
 
     def __init__(self, *answers: dict[str, Any] | Exception) -> None:
         self.answers = list(answers)
-        self.asked: list[tuple[str, dict[str, Any]]] = []
+        self.asked: list[tuple[str, Mapping[str, Any]]] = []
 
-    def __getattr__(self, operation: str) -> Callable[..., dict[str, Any]]:
-        def call(**parameters: Any) -> dict[str, Any]:
-            self.asked.append((operation, parameters))
-            answer = self.answers.pop(0) if len(self.answers) > 1 else self.answers[0]
-            if isinstance(answer, Exception):
-                raise answer
-            return answer
+    def call(self, operation: str, parameters: Mapping[str, Any]) -> dict[str, Any]:
+        self.asked.append((operation, parameters))
+        answer = self.answers.pop(0) if len(self.answers) > 1 else self.answers[0]
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
 
-        return call
+    def close(self) -> None:
+        raise AssertionError("nobody closes the script")
 
 
 def table_of(
     *answers: dict[str, Any] | Exception, meter: Meter | None = None
-) -> tuple[DynamoDBTable, Client]:
-    client: Any = Client(*answers)
+) -> tuple[DynamoDBTable, Script]:
+    script = Script(*answers)
     retry = Retry(attempts=ATTEMPTS, sleep=lambda _: None)
-    return DynamoDBTable(client, "cairn", observer=meter, retry=retry), client
+    return DynamoDBTable(script, "cairn", observer=meter, retry=retry), script
 
 
-def client_error(code: str, status: int = 400, message: str = "", **more: Any) -> ClientError:
-    response: Any = {
-        "Error": {"Code": code, "Message": message},
-        "ResponseMetadata": {"HTTPStatusCode": status},
-        **more,
-    }
-    return ClientError(response, "operation")
+def refused(code: str, status: int = 400, message: str = "", **more: Any) -> Refused:
+    return Refused(code, message, status, more)
 
 
 # -- errors --------------------------------------------------------------------------------------------
@@ -105,11 +101,11 @@ PASSING = [
 
 @pytest.mark.parametrize(("code", "status", "answer"), PASSING)
 def test_what_passes_is_repeated(code: str, status: int, answer: type[CairnError]) -> None:
-    table, client = table_of(client_error(code, status))
+    table, script = table_of(refused(code, status))
     with pytest.raises(answer):
         table.get(KEY)
-    assert len(client.asked) == ATTEMPTS
-    table, client = table_of(client_error(code, status), {"Item": RAW})
+    assert len(script.asked) == ATTEMPTS
+    table, script = table_of(refused(code, status), {"Item": RAW})
     assert table.get(KEY) == ITEM
 
 
@@ -120,36 +116,43 @@ def test_what_passes_is_repeated(code: str, status: int, answer: type[CairnError
         ConnectTimeoutError(endpoint_url="x"),
         ReadTimeoutError(endpoint_url="x"),
         ConnectionClosedError(endpoint_url="x"),
-        ResponseParserError("cut short"),
+        Garbled("cut short"),
+        SSLError(endpoint_url="x", error=OSError("closed")),
     ],
 )
 def test_broken_connections_are_repeated(fault: Exception) -> None:
-    table, client = table_of(fault)
+    table, script = table_of(fault)
     with pytest.raises(TemporarilyUnavailable):
         table.query(Query("p"))
-    assert len(client.asked) == ATTEMPTS
+    assert len(script.asked) == ATTEMPTS
+
+
+def denied() -> ClientError:
+    """As STS answers who may not take the role whose credentials the wire uses."""
+    return ClientError({"Error": {"Code": "AccessDenied", "Message": "no"}}, "AssumeRole")
 
 
 @pytest.mark.parametrize(
     ("fault", "answer"),
     [
-        (client_error("ValidationException", message="Invalid UpdateExpression"), MalformedRequest),
-        (client_error("ValidationException", message="Item size to update has exceeded"), ItemRefused),
-        (client_error("ValidationException", message="Item size has exceeded the maximum"), ItemRefused),
-        (client_error("IdempotentParameterMismatchException"), InvalidParameterValue),
-        (client_error("ResourceNotFoundException"), InternalError),
-        (client_error("AccessDeniedException"), InternalError),
-        (client_error("Unheard"), InternalError),
+        (refused("ValidationException", message="Invalid UpdateExpression"), MalformedRequest),
+        (refused("ValidationException", message="Item size to update has exceeded"), ItemRefused),
+        (refused("ValidationException", message="Item size has exceeded the maximum"), ItemRefused),
+        (refused("IdempotentParameterMismatchException"), InvalidParameterValue),
+        (refused("ResourceNotFoundException"), InternalError),
+        (refused("AccessDeniedException"), InternalError),
+        (refused("Unheard"), InternalError),
         (NoCredentialsError(), InternalError),
-        (ParamValidationError(report="x"), MalformedRequest),
+        (CredentialRetrievalError(provider="x", error_msg="y"), InternalError),
+        (denied(), InternalError),
     ],
 )
 def test_what_does_not_pass_is_told_at_once(fault: Exception, answer: type[CairnError]) -> None:
-    table, client = table_of(fault)
+    table, script = table_of(fault)
     with pytest.raises(answer) as told:
         table.update(Update(KEY, [Set("n", 2)]))
     assert type(told.value) is answer
-    assert len(client.asked) == 1
+    assert len(script.asked) == 1
 
 
 # -- transactions --------------------------------------------------------------------------------------
@@ -159,18 +162,18 @@ UPDATE = Update(Key("p", "b"), [Add("n", 1)])
 WRITES: list[TransactWrite] = [PUT, UPDATE, Check(KEY, eq("n", 2))]
 
 
-def cancelled(*codes: str, item: dict[str, Any] | None = None) -> ClientError:
+def cancelled(*codes: str, item: dict[str, Any] | None = None) -> Refused:
     reasons = [{"Code": code, **({"Item": item} if item else {})} for code in codes]
-    return client_error("TransactionCanceledException", CancellationReasons=reasons)
+    return refused("TransactionCanceledException", CancellationReasons=reasons)
 
 
 def test_a_cancellation_names_the_first_condition_that_failed() -> None:
     """Also beside a conflict: repeating could not help."""
-    table, client = table_of(cancelled("None", "TransactionConflict", "ConditionalCheckFailed", item=RAW))
+    table, script = table_of(cancelled("None", "TransactionConflict", "ConditionalCheckFailed", item=RAW))
     with pytest.raises(ConditionFailed) as failed:
         table.transact(WRITES)
     assert (failed.value.key, failed.value.item) == (KEY, ITEM)
-    assert len(client.asked) == 1
+    assert len(script.asked) == 1
 
 
 @pytest.mark.parametrize(
@@ -186,31 +189,29 @@ def test_a_cancellation_names_the_first_condition_that_failed() -> None:
     ],
 )
 def test_other_cancellations(codes: tuple[str, ...], answer: type[CairnError], requests: int) -> None:
-    table, client = table_of(cancelled(*codes))
+    table, script = table_of(cancelled(*codes))
     with pytest.raises(answer):
         table.transact(WRITES)
-    assert len(client.asked) == requests
+    assert len(script.asked) == requests
 
 
 def test_a_repeated_transaction_keeps_its_token() -> None:
-    table, client = table_of(
-        client_error("InternalServerError", 500), client_error("InternalServerError", 500), {}
-    )
+    table, script = table_of(refused("InternalServerError", 500), refused("InternalServerError", 500), {})
     table.transact(WRITES)
     table.transact(WRITES)
     table.transact(WRITES, token="mine")
-    tokens = [parameters["ClientRequestToken"] for _, parameters in client.asked]
+    tokens = [parameters["ClientRequestToken"] for _, parameters in script.asked]
     assert tokens[0] == tokens[1] == tokens[2] != tokens[3]
     assert tokens[4] == "mine"
 
 
 def test_every_write_asks_for_the_old_item() -> None:
-    table, client = table_of({})
+    table, script = table_of({})
     table.transact([*WRITES, Delete(Key("p", "d"), Absent())])
     table.put(PUT)
     table.update(UPDATE)
     table.delete(Delete(KEY))
-    ((_, transaction), *singles) = client.asked
+    ((_, transaction), *singles) = script.asked
     parts = [part for write in transaction["TransactItems"] for part in write.values()]
     assert len(parts) == 4
     for parameters in [*parts, *(parameters for _, parameters in singles)]:
@@ -230,13 +231,13 @@ def test_unprocessed_keys_are_asked_for_again() -> None:
         return {"Responses": {"cairn": items}, "UnprocessedKeys": unprocessed}
 
     meter = Meter()
-    table, client = table_of(
+    table, script = table_of(
         answer(["a"], ["b", "c"]), answer([], ["b", "c"]), answer(["b"], []), meter=meter
     )
     with meter.measure() as measured:
         found = table.batch_get([Key("p", sk) for sk in "abc"])
     assert sorted(key.sk for key in found) == ["a", "b"]
-    asked = [parameters["RequestItems"]["cairn"]["Keys"] for _, parameters in client.asked]
+    asked = [parameters["RequestItems"]["cairn"]["Keys"] for _, parameters in script.asked]
     assert [[key["sk"]["S"] for key in keys] for keys in asked] == [["a", "b", "c"], ["b", "c"], ["b", "c"]]
     assert [cost.read_units for cost in measured.costs] == [1, 0, 2]
 
@@ -244,19 +245,19 @@ def test_unprocessed_keys_are_asked_for_again() -> None:
 def test_unprocessed_writes_are_repeated() -> None:
     put = {"PutRequest": {"Item": {"pk": {"S": "p"}, "sk": {"S": "b"}, "n": {"N": "1"}}}}
     delete = {"DeleteRequest": {"Key": {"pk": {"S": "p"}, "sk": {"S": "c"}}}}
-    table, client = table_of({"UnprocessedItems": {"cairn": [put, delete]}}, {"UnprocessedItems": {}})
+    table, script = table_of({"UnprocessedItems": {"cairn": [put, delete]}}, {"UnprocessedItems": {}})
     table.batch_write([Put({**ITEM, "sk": "a"}), Put({**ITEM, "sk": "b"}), Delete(Key("p", "c"))])
-    first, second = (parameters["RequestItems"]["cairn"] for _, parameters in client.asked)
+    first, second = (parameters["RequestItems"]["cairn"] for _, parameters in script.asked)
     assert len(first) == 3
     assert second == [put, delete]
 
 
 def test_what_is_never_processed_is_a_throttle() -> None:
     left = {"UnprocessedItems": {"cairn": [{"PutRequest": {"Item": RAW}}]}}
-    table, client = table_of(left)
+    table, script = table_of(left)
     with pytest.raises(RequestLimitExceeded):
         table.batch_write([Put(ITEM)])
-    assert len(client.asked) == ATTEMPTS
+    assert len(script.asked) == ATTEMPTS
 
 
 # -- units ---------------------------------------------------------------------------------------------
@@ -264,7 +265,7 @@ def test_what_is_never_processed_is_a_throttle() -> None:
 
 def test_in_production_the_units_are_those_that_were_billed() -> None:
     meter = Meter()
-    table, client = table_of(
+    table, script = table_of(
         {"Attributes": RAW, "ConsumedCapacity": {"CapacityUnits": 7.0}},
         {"ConsumedCapacity": [{"CapacityUnits": 12.0}]},
         {"UnprocessedItems": {}, "ConsumedCapacity": [{"CapacityUnits": 3.0}]},
@@ -279,28 +280,23 @@ def test_in_production_the_units_are_those_that_were_billed() -> None:
         Cost("TransactWriteItems", write_units=12, partitions={"p": 6, "q": 6}),
         Cost("BatchWriteItem", write_units=3, partitions={"p": 3}),
     ]
-    assert all(parameters["ReturnConsumedCapacity"] == "TOTAL" for _, parameters in client.asked)
+    assert all(parameters["ReturnConsumedCapacity"] == "TOTAL" for _, parameters in script.asked)
 
 
 def test_without_a_meter_nothing_is_asked_beside() -> None:
-    table, client = table_of({})
+    table, script = table_of({})
     table.put(Put(ITEM))
-    assert client.asked[0][1].keys() == {"TableName", "Item", "ReturnValuesOnConditionCheckFailure"}
+    assert script.asked[0][1].keys() == {"TableName", "Item", "ReturnValuesOnConditionCheckFailure"}
 
 
 # -- the table itself ----------------------------------------------------------------------------------
 
 
 def test_a_table_is_made_once() -> None:
-    with dynamodb_table(Meter()) as table:
-        client = table.engine._client  # type: ignore[attr-defined]
-        create_table(client, "cairn")
-        described = client.describe_table(TableName="cairn")["Table"]
+    with dynamodb_table(Meter()):
+        create_table(client(), "cairn")
+        described = client().describe_table(TableName="cairn")["Table"]
         assert described["BillingModeSummary"]["BillingMode"] == "PAY_PER_REQUEST"
         assert described["StreamSpecification"]["StreamViewType"] == "NEW_AND_OLD_IMAGES"
-        lifetime = client.describe_time_to_live(TableName="cairn")["TimeToLiveDescription"]
+        lifetime = client().describe_time_to_live(TableName="cairn")["TimeToLiveDescription"]
         assert (lifetime["TimeToLiveStatus"], lifetime["AttributeName"]) == ("ENABLED", "ttl")
-
-
-def test_the_client_does_not_repeat() -> None:
-    assert client_config().retries["total_max_attempts"] == 1  # type: ignore[attr-defined]

@@ -46,7 +46,7 @@ def test_one_owner_of_placeholders() -> None:
         "ExpressionAttributeValues": {
             ":0": {"S": "x"},
             ":1": {"N": "1"},
-            ":2": {"B": b"z"},
+            ":2": {"B": "eg=="},
             ":3": {"BOOL": True},
             ":4": {"N": "5"},
             ":5": {"S": "y"},

@@ -107,9 +107,12 @@ def build_local_aws(settings: Settings) -> App:
     """A server on this machine whose data is at ``settings.endpoint``.
 
     Table, bucket and experiment ``0`` are made where they are missing."""
+    import boto3
+
     from cairn.storage.dynamodb import create_table
 
-    create_table(_dynamodb(settings), settings.table)
+    client = boto3.client("dynamodb", region_name=settings.region, endpoint_url=settings.endpoint)
+    create_table(client, settings.table)
     _create_bucket(settings)
     return _local(_aws_stores(settings, Carriage()))
 
@@ -173,8 +176,9 @@ def _stores(
 
 def _table(settings: Settings) -> Table:
     from cairn.storage.dynamodb import DynamoDBTable
+    from cairn.storage.wire import connect
 
-    return DynamoDBTable(_dynamodb(settings), settings.table)
+    return DynamoDBTable(connect(settings.region, settings.endpoint), settings.table)
 
 
 def _queue(settings: Settings) -> Queue:
@@ -182,19 +186,6 @@ def _queue(settings: Settings) -> Queue:
 
     sqs = boto3.client("sqs", region_name=settings.region, endpoint_url=settings.endpoint)
     return Queue(sqs, settings.queue)
-
-
-def _dynamodb(settings: Settings) -> Any:
-    import boto3
-
-    from cairn.storage.dynamodb import client_config
-
-    return boto3.client(
-        "dynamodb",
-        region_name=settings.region,
-        endpoint_url=settings.endpoint,
-        config=client_config(),
-    )
 
 
 def _s3(settings: Settings) -> "S3Client":

@@ -1,9 +1,9 @@
-"""Items in DynamoDB's notation, ``{"S": "text"}``, and back: str, int, bytes, bool, lists, maps.
+"""Items in DynamoDB's JSON, ``{"S": "text"}``, and back: str, int, bytes, bool, lists, maps.
 
-Instead of boto3's TypeSerializer and TypeDeserializer, which go through Decimal and a dispatch by name for
-each value.
+Binary is base64 here, as it is sent, and as a stream's events hold it.
 """
 
+from binascii import a2b_base64, b2a_base64
 from collections.abc import Mapping
 from decimal import Decimal
 from typing import Any
@@ -26,7 +26,7 @@ def marshal(value: Any) -> dict[str, Any]:
         case str():
             return {"S": value}
         case bytes():
-            return {"B": value}
+            return {"B": b2a_base64(value, newline=False).decode("ascii")}
         case bool():
             return {"BOOL": value}
         case int():
@@ -38,8 +38,12 @@ def marshal(value: Any) -> dict[str, Any]:
     raise MalformedRequest(f"an item holds no {type(value).__name__}")
 
 
-def unmarshal_item(attributes: Mapping[str, Any]) -> dict[str, Any]:
-    return {name: unmarshal(attribute) for name, attribute in attributes.items()}
+def unmarshal_item(attributes: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
+    item: dict[str, Any] = {}
+    for name, attribute in attributes.items():
+        text = attribute.get("S")  # most attributes by far: a page has hundreds
+        item[name] = unmarshal(attribute) if text is None else text
+    return item
 
 
 def unmarshal_key(attributes: Mapping[str, Any]) -> Key:
@@ -50,8 +54,10 @@ def unmarshal(attribute: Mapping[str, Any]) -> Any:
     """The value of an attribute; InternalError for what Cairn never writes (sets, null, fractions)."""
     ((kind, value),) = attribute.items()
     match kind:
-        case "S" | "B" | "BOOL":
+        case "S" | "BOOL":
             return value
+        case "B":
+            return a2b_base64(value)
         case "N":
             return int(value) if value.lstrip("-").isdecimal() else _whole(value)
         case "L":

@@ -1,16 +1,14 @@
-"""The table in DynamoDB: single requests through a low-level boto3 client, which is an argument.
+"""The table in DynamoDB: single requests through a ``wire.Wire``, which is an argument.
 
-The client's own retries are to be off (``client_config``): ``EngineTable`` repeats, so that counts are
-exact. With an observer every request reports its cost: from the sizes of what it returns where these say
+Nothing below repeats a request: ``EngineTable`` does, so that counts are exact. With an observer every
+request reports its cost: from the sizes of what it returns where these say
 all, else from DynamoDB's own ConsumedCapacity. Against an emulator, whose ConsumedCapacity is made up,
 ``preread`` has each write read its items first, unmetered, and computes the cost from their sizes.
 """
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
-
-from botocore.config import Config
+from typing import TYPE_CHECKING, Any, Protocol
 
 from cairn.storage.attributes import marshal_item, marshal_key, unmarshal_item, unmarshal_key
 from cairn.storage.engine import EngineTable
@@ -40,16 +38,6 @@ if TYPE_CHECKING:
 TTL_ATTRIBUTE = "ttl"
 
 
-def client_config(max_connections: int = 50) -> Config:
-    """Settings for the table's client: one attempt, since ``retry`` repeats; seconds until it gives up."""
-    return Config(
-        retries={"mode": "standard", "total_max_attempts": 1},
-        connect_timeout=2,
-        read_timeout=5,
-        max_pool_connections=max_connections,
-    )
-
-
 def create_table(client: "DynamoDBClient", name: str) -> None:
     """Make the table where it is missing, for emulators: on demand, with stream and TTL. In AWS the
     templates make it. 1 CreateTable, DescribeTable until it is there, 1 UpdateTimeToLive."""
@@ -75,19 +63,29 @@ def create_table(client: "DynamoDBClient", name: str) -> None:
     )
 
 
+class Calls(Protocol):
+    """How requests get to DynamoDB and back: ``wire.Wire``."""
+
+    def call(self, operation: str, parameters: Mapping[str, Any]) -> Mapping[str, Any]:
+        """The content of an answer; raises one of ``faults.Foreign``."""
+
+    def close(self) -> None:
+        """Close what is open."""
+
+
 class DynamoDBTable(EngineTable):
     """The table port on a DynamoDB table with string keys ``pk`` and ``sk``."""
 
     def __init__(
         self,
-        client: "DynamoDBClient",
+        wire: Calls,
         name: str,
         *,
         observer: Observer | None = None,
         preread: bool = False,
         retry: Retry | None = None,
     ) -> None:
-        super().__init__(DynamoDBEngine(client, name, observer=observer, preread=preread), retry)
+        super().__init__(DynamoDBEngine(wire, name, observer=observer, preread=preread), retry)
 
 
 class DynamoDBEngine:
@@ -97,13 +95,13 @@ class DynamoDBEngine:
 
     def __init__(
         self,
-        client: "DynamoDBClient",
+        wire: Calls,
         name: str,
         *,
         observer: Observer | None = None,
         preread: bool = False,
     ) -> None:
-        self._client = client
+        self._wire = wire
         self._name = name
         self._observer = observer
         self._preread = preread and observer is not None
@@ -111,18 +109,18 @@ class DynamoDBEngine:
         self._billed = {"ReturnConsumedCapacity": "TOTAL"} if observer and not preread else {}
 
     def close(self) -> None:
-        """Close the client's connections."""
-        self._client.close()
+        """Close the connections."""
+        self._wire.close()
 
     def get(self, key: Key, consistent: bool) -> Item | None:
-        answer = self._call("get_item", Key=marshal_key(key), ConsistentRead=consistent)
+        answer = self._call("GetItem", Key=marshal_key(key), ConsistentRead=consistent)
         item = unmarshal_item(answer["Item"]) if answer.get("Item") else None
         self._observe(lambda: read_cost("GetItem", key.pk, _size(item), consistent))
         return item
 
     def batch_get(self, keys: Sequence[Key], consistent: bool) -> tuple[dict[Key, Item], list[Key]]:
         wanted = {"Keys": [marshal_key(key) for key in keys], "ConsistentRead": consistent}
-        answer = self._request("batch_get_item", [], RequestItems={self._name: wanted})
+        answer = self._request("BatchGetItem", [], RequestItems={self._name: wanted})
         items = [unmarshal_item(attributes) for attributes in answer["Responses"].get(self._name, ())]
         found: dict[Key, Item] = {Key(item["pk"], item["sk"]): item for item in items}
         unprocessed = answer.get("UnprocessedKeys", {}).get(self._name, {}).get("Keys", ())
@@ -131,7 +129,7 @@ class DynamoDBEngine:
         return found, rest
 
     def query(self, query: Query) -> Page:
-        answer = self._call("query", **Expressions().keys(query).parameters())
+        answer = self._call("Query", **Expressions().keys(query).parameters())
         items = [unmarshal_item(attributes) for attributes in answer["Items"]]
         last = answer.get("LastEvaluatedKey")
         self._observe(lambda: read_cost("Query", query.pk, sum(map(item_size, items)), query.consistent))
@@ -141,7 +139,7 @@ class DynamoDBEngine:
         expressions = Expressions().condition(put.condition).parameters()
         # Only the meter wants the old item: without it DynamoDB need not send it.
         returned = {"ReturnValues": "ALL_OLD"} if self._observer else {}
-        answer = self._write("put_item", put, Item=marshal_item(put.item), **expressions, **returned)
+        answer = self._write("PutItem", put, Item=marshal_item(put.item), **expressions, **returned)
         before = _returned(answer)
         self._observe(lambda: write_cost("PutItem", [(put.key, _size(before), item_size(put.item))]))
 
@@ -149,7 +147,7 @@ class DynamoDBEngine:
         before = self._read([update])
         expressions = Expressions().update(update.actions).condition(update.condition).parameters()
         answer = self._write(
-            "update_item", update, Key=marshal_key(update.key), ReturnValues="ALL_NEW", **expressions
+            "UpdateItem", update, Key=marshal_key(update.key), ReturnValues="ALL_NEW", **expressions
         )
         after = _returned(answer)
         sizes = [(update.key, _size(before.get(update.key)), _size(after))]
@@ -159,7 +157,7 @@ class DynamoDBEngine:
     def delete(self, delete: Delete) -> Item | None:
         expressions = Expressions().condition(delete.condition).parameters()
         answer = self._write(
-            "delete_item", delete, Key=marshal_key(delete.key), ReturnValues="ALL_OLD", **expressions
+            "DeleteItem", delete, Key=marshal_key(delete.key), ReturnValues="ALL_OLD", **expressions
         )
         before = _returned(answer)
         self._observe(lambda: write_cost("DeleteItem", [(delete.key, _size(before), 0)]))
@@ -172,7 +170,7 @@ class DynamoDBEngine:
             parameters["ClientRequestToken"] = token
         sizes = [(write.key, *_sizes_around(write, before.get(write.key))) for write in writes]
         try:
-            answer = self._request("transact_write_items", [write.key for write in writes], **parameters)
+            answer = self._request("TransactWriteItems", [write.key for write in writes], **parameters)
         except ConditionFailed:
             self._observe(lambda: write_cost("TransactWriteItems", sizes, factor=2))
             raise
@@ -186,7 +184,7 @@ class DynamoDBEngine:
             else {"DeleteRequest": {"Key": marshal_key(write.key)}}
             for write in writes
         ]
-        answer = self._request("batch_write_item", [], RequestItems={self._name: requests})
+        answer = self._request("BatchWriteItem", [], RequestItems={self._name: requests})
         left = {_requested(request) for request in answer.get("UnprocessedItems", {}).get(self._name, ())}
         sizes = [
             (write.key, *_sizes_around(write, before.get(write.key)))
@@ -205,9 +203,8 @@ class DynamoDBEngine:
                 operation, write.key, ReturnValuesOnConditionCheckFailure="ALL_OLD", **parameters
             )
         except ConditionFailed as failed:
-            name = operation.replace("_", " ").title().replace(" ", "")
             size = _size(failed.item)
-            self._observe(lambda: write_cost(name, [(write.key, size, 0)]))
+            self._observe(lambda: write_cost(operation, [(write.key, size, 0)]))
             raise
 
     def _transact_item(self, write: TransactWrite) -> dict[str, Any]:
@@ -231,12 +228,11 @@ class DynamoDBEngine:
         return self._request(operation, keys, TableName=self._name, **parameters)
 
     def _request(self, operation: str, keys: Sequence[Key], **parameters: Any) -> Mapping[str, Any]:
-        """One request; every exception of botocore's becomes one of Cairn's."""
+        """One request; every exception of the wire's becomes one of Cairn's."""
         try:
-            answer: Mapping[str, Any] = getattr(self._client, operation)(**parameters, **self._billed)
+            return self._wire.call(operation, {**parameters, **self._billed})
         except Foreign as error:
             raise translated(error, keys) from error
-        return answer
 
     # -- cost ----------------------------------------------------------------------------------------
 
@@ -247,7 +243,7 @@ class DynamoDBEngine:
             return {}
         before: dict[Key, Item] = {}
         for write in writes:
-            answer = self._call("get_item", Key=marshal_key(write.key), ConsistentRead=True)
+            answer = self._call("GetItem", Key=marshal_key(write.key), ConsistentRead=True)
             if answer.get("Item"):
                 before[write.key] = unmarshal_item(answer["Item"])
         if all(holds(write.condition, before.get(write.key)) for write in writes):

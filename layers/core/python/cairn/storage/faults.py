@@ -1,7 +1,7 @@
-"""The exceptions of botocore as Cairn's: one table of DynamoDB's error codes, one of cancellation reasons.
+"""DynamoDB's errors and botocore's as Cairn's: a table of error codes, one of cancellation reasons.
 
-Nothing of botocore's leaves the engine. What passes becomes a ``PassingFault``, which is repeated; a test
-fails when botocore's model of DynamoDB names an error that is not in the table.
+Nothing of the wire's or botocore's leaves the engine. What passes becomes a ``PassingFault``, which is
+repeated; a test fails when botocore's model of DynamoDB names an error that is not in the table.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -11,21 +11,20 @@ from botocore.exceptions import (
     BotoCoreError,
     ClientError,
     HTTPClientError,
-    IncompleteReadError,
-    ParamValidationError,
 )
 from botocore.exceptions import (
     ConnectionError as BotoConnectionError,
 )
-from botocore.parsers import ResponseParserError
 
 from cairn.errors import InternalError, InvalidParameterValue
 from cairn.storage.attributes import unmarshal_item
 from cairn.storage.limits import ItemRefused, MalformedRequest
 from cairn.storage.retry import Conflicted, PassingFault, Throttled, Unreachable
 from cairn.storage.table import ConditionFailed, Item, Key
+from cairn.storage.wire import Garbled, Refused
 
-Foreign = (ClientError, BotoCoreError, ResponseParserError)
+Foreign = (Refused, Garbled, BotoCoreError, ClientError)
+"""What a request may raise; ClientError where credentials are asked for (STS, SSO) and refused."""
 
 
 def _refused(message: str) -> Exception:
@@ -100,30 +99,30 @@ _REASONS: Mapping[str, Callable[[str], Exception]] = {
 
 
 def translated(error: Exception, keys: Sequence[Key]) -> Exception:
-    """Cairn's exception for botocore's; ``keys`` are those of the request's writes, in order.
+    """Cairn's exception for a foreign one; ``keys`` are those of the request's writes, in order.
 
     ConditionFailed names the first write whose condition did not hold, with the item as it stood.
     """
+    if isinstance(error, Refused):
+        return _answer(error.code, error.message, error.status, error.content, keys)
     if isinstance(error, ClientError):
-        return _answer(error.response, keys)
-    if isinstance(error, ParamValidationError):
-        return MalformedRequest(str(error))
-    passing = (BotoConnectionError, HTTPClientError, IncompleteReadError, ResponseParserError)
-    if isinstance(error, passing):
+        told: Mapping[str, Any] = error.response["Error"]
+        status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
+        return _answer(told.get("Code", ""), told.get("Message", ""), status, {}, keys)
+    if isinstance(error, Garbled | BotoConnectionError | HTTPClientError):
         return Unreachable(str(error))
     return _unexpected(str(error))
 
 
-def _answer(response: Mapping[str, Any], keys: Sequence[Key]) -> Exception:
-    code = response["Error"].get("Code", "")
-    message = response["Error"].get("Message", "")
+def _answer(
+    code: str, message: str, status: int, content: Mapping[str, Any], keys: Sequence[Key]
+) -> Exception:
     if code == "ConditionalCheckFailedException":
-        return ConditionFailed(keys[0], _item(response))
+        return ConditionFailed(keys[0], _item(content))
     if code == "TransactionCanceledException":
-        return _cancelled(response.get("CancellationReasons", ()), keys, message)
+        return _cancelled(content.get("CancellationReasons", ()), keys, message)
     if code in ERRORS:
         return ERRORS[code](message)
-    status = response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
     if status == 429:
         return Throttled(message)
     return Unreachable(message) if status >= 500 else _unexpected(f"{code}: {message}")
