@@ -8,10 +8,10 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo local test lint types synth bench deploy lock clean
+.PHONY: help setup demo local test lint types synth bench bench-scale deploy lock clean
 
 help: ## Show this list
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 setup: $(READY) ## Make .venv with everything that the targets below need
 
@@ -45,6 +45,9 @@ synth: $(READY) ## Write the CloudFormation templates to cdk.out; needs no AWS a
 
 bench: $(READY) ## Compare Cairn with MLflow's own server, write docs/benchmarks.md
 	$(BIN)/python -m bench
+
+bench-scale: $(READY) ## Search a million runs on SQLite, write docs/benchmarks-scale.md (ARGS="--runs 100000")
+	$(BIN)/python -m bench.scale $(ARGS)
 
 deploy: $(READY) ## Deploy the stacks into the AWS account of the current credentials
 	$(BIN)/python -m infra.cdk deploy --all

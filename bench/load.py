@@ -112,7 +112,7 @@ def sample(spec: RunSpec, experiment_id: str, number: int) -> Sample:
         params=_texts("param", spec.params, spec, number),
         tags=tags,
         late_tags=_texts("tag", spec.tags, spec, number),
-        deleted=_is_among(number, spec.deleted),
+        deleted=is_deleted(spec, number),
         dirty=_is_among(number, spec.dirty),
     )
 
@@ -135,6 +135,10 @@ def metric_value(spec: RunSpec, number: int, key: int) -> float | None:
     if kind < spec.missing + spec.nan + spec.tied:
         return TIED
     return _fraction(number, 1_001 + 2 * key)
+
+
+def is_deleted(spec: RunSpec, number: int) -> bool:
+    return _is_among(number, spec.deleted)
 
 
 def choice(number: int, name: str) -> str:

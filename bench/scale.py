@@ -1,0 +1,177 @@
+"""``python -m bench.scale``: search an experiment of a million runs, and write docs/benchmarks-scale.md.
+
+The runs are put straight into a SQLite file (``load``), the first thousand shown byte-equal to what the API
+makes of them. Then every search is made through the API, page by page, here and on the thousand runs:
+answers must be right, and no request may pass what is promised.
+"""
+
+import argparse
+import os
+import resource
+import signal
+import sqlite3
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import closing
+from functools import partial
+from itertools import chain
+from multiprocessing import get_context
+from pathlib import Path
+from typing import NoReturn
+
+from bench import scale_report
+from bench.filled import Filled, fill_by_api, filled
+from bench.load import RunSpec, head_of, load, rows_of, run_id_of
+from bench.scale_queries import Population, Query
+from bench.scale_report import SHOWN, Loaded, PageCost, Searched
+from bench.workloads import expect
+from cairn.storage.sqlite import Row, SqliteEngine
+from cairn.storage.table import Item
+
+DOCUMENT = Path(__file__).resolve().parent.parent / "docs" / "benchmarks-scale.md"
+SPEC = RunSpec(tied=0.1, missing=0.02, nan=0.01, deleted=0.01, family=10)
+RUNS = 1_000_000
+FEW = 1_000
+PAGE = 100
+MOST_UNITS = 4_000
+MOST_SECONDS = 5.0
+
+_AT_ONCE = 1_000  # runs that a process builds for the one that loads
+_MOST_CALLS = 60  # for one page
+_PATIENCE = 300.0  # seconds for the pages of one query
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="python -m bench.scale", description=__doc__)
+    parser.add_argument("--runs", type=int, default=RUNS, help=f"runs in the experiment (default {RUNS:,})")
+    parser.add_argument("--quick", action="store_true", help="2,000 runs: proves that it works")
+    parser.add_argument("--output", type=Path, help=f"the report (default: {DOCUMENT.name} in docs)")
+    parser.add_argument("--folder", type=Path, help="where the data is while it runs (default: a new one)")
+    options = parser.parse_args()
+    signal.signal(signal.SIGTERM, _leave)
+    count = 2 * FEW if options.quick else options.runs
+    output: Path | None = options.output or (None if options.quick else DOCUMENT)
+    with tempfile.TemporaryDirectory(prefix="cairn-scale-", dir=options.folder) as folder:
+        problems = _run(Path(folder), count, output)
+    for problem in problems:
+        print(problem, file=sys.stderr)
+    if problems:
+        sys.exit(1)
+    print("all answers right, every request within its budget")
+
+
+def _run(folder: Path, count: int, output: Path | None) -> list[str]:
+    few_path, many_path = folder / "few.db", folder / "many.db"
+    with filled(few_path) as few, filled(many_path) as many:
+        experiment, again = few.experiment("scale"), many.experiment("scale")
+        expect(experiment == again, "the same experiment in both", again)
+        fill_by_api(few, experiment, SPEC, range(FEW))
+        load(many.table, experiment, SPEC, range(FEW))
+        same = _equal(few_path, many_path)
+        _say(f"the first {FEW:,} runs: {same:,} items, byte-equal to the API's")
+        loaded = _load(many, many_path, experiment, count, same)
+        _say(scale_report.of_load(loaded))
+        searched = list(_search_all(few, many, experiment, count))
+    if output is not None:
+        output.write_text(scale_report.document(loaded, searched, FEW))
+    return [problem for each in searched for problem in each.problems]
+
+
+def _equal(one: Path, other: Path) -> int:
+    """How many items both files have: all, and all equal."""
+    with closing(sqlite3.connect(one)) as first, closing(sqlite3.connect(other)) as second:
+        statement = "SELECT pk, sk, size, body FROM items ORDER BY pk, sk"
+        rows = first.execute(statement).fetchall()
+        expect(rows == second.execute(statement).fetchall(), "loaded items are those of the API")
+    return len(rows)
+
+
+def _load(many: Filled, path: Path, experiment: str, count: int, before: int) -> Loaded:
+    """All runs but the first thousand, built by other processes while this one writes."""
+    engine = many.table.engine
+    assert isinstance(engine, SqliteEngine)
+    build = partial(_build, experiment, head_of(many.table, experiment))
+    starts = range(FEW, count, _AT_ONCE)
+    parts = [range(start, min(start + _AT_ONCE, count)) for start in starts]
+    begun = time.perf_counter()
+    with get_context("spawn").Pool(os.cpu_count()) as pool:
+        items = engine.load(chain.from_iterable(pool.imap(build, parts)))
+    seconds = time.perf_counter() - begun
+    with closing(sqlite3.connect(path)) as connection:
+        connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+    return Loaded(count, before + items, seconds, path.stat().st_size, memory)
+
+
+def _build(experiment: str, head: Item, numbers: range) -> list[Row]:
+    return list(rows_of(SPEC, experiment, head, numbers))
+
+
+def _search_all(few: Filled, many: Filled, experiment: str, count: int) -> Iterator[Searched]:
+    limit = PAGE * SHOWN[-1]
+    at_few = Population(SPEC, experiment, FEW).queries(limit)
+    population = Population(SPEC, experiment, count)
+    for small, query in zip(at_few, population.queries(limit), strict=True):
+        problems: list[str] = []
+        pages = [pages_of(few, experiment, small, problems), pages_of(many, experiment, query, problems)]
+        memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+        searched = Searched(query.name, query.matches, pages[0], pages[1], memory, problems)
+        _say(scale_report.of_search(searched))
+        yield searched
+
+
+def pages_of(at: Filled, experiment: str, query: Query, problems: list[str]) -> list[PageCost]:
+    """What the pages of a query cost, up to the hundredth; what was wrong goes into ``problems``."""
+    pages: list[PageCost] = []
+    token: str | None = None
+    begun = time.perf_counter()
+    while len(pages) < SHOWN[-1] and (not pages or token):
+        if time.perf_counter() - begun > _PATIENCE:
+            problems.append(f"{query.name}: page {len(pages)} only after {_PATIENCE:.0f} s")
+            break
+        found, token, cost = _page(at, query.body(experiment), token)
+        start = len(pages) * PAGE
+        right = [run_id_of(experiment, number) for number in query.answer[start : start + PAGE]]
+        if found != right[: len(found)] or (len(found) < len(right) and not token):
+            problems.append(f"{query.name}: page {len(pages) + 1} is wrong")
+        if cost.most_units > MOST_UNITS or cost.longest > MOST_SECONDS:
+            spent = f"{cost.most_units:,.0f} read units, {cost.longest:.1f} s"
+            problems.append(f"{query.name}: a request of page {len(pages) + 1} took {spent}")
+        pages.append(cost)
+        if len(found) < len(right):
+            problems.append(f"{query.name}: page {len(pages)} not full after {cost.calls} requests")
+            break
+    return pages
+
+
+def _page(at: Filled, body: dict[str, object], token: str | None) -> tuple[list[str], str | None, PageCost]:
+    """Run ids of a whole page, the token behind it, and the cost: a short page is filled by its token."""
+    found: list[str] = []
+    cost = PageCost()
+    while cost.calls < _MOST_CALLS:
+        rest = {"page_token": token} if token else {}
+        wall, cpu = time.perf_counter(), time.process_time()
+        with at.meter.measure() as measured:
+            answer = at.post("runs/search", {**body, "max_results": PAGE - len(found), **rest})
+        cost.add(measured, time.perf_counter() - wall, time.process_time() - cpu)
+        found += [run["info"]["run_id"] for run in answer.get("runs", [])]
+        token = answer.get("next_page_token")
+        if len(found) >= PAGE or not token:
+            break
+    cost.rows = len(found)
+    return found, token, cost
+
+
+def _leave(*_: object) -> NoReturn:
+    """The data is deleted on the way out."""
+    raise SystemExit(1)
+
+
+def _say(text: str) -> None:
+    print(text, flush=True)
+
+
+if __name__ == "__main__":
+    main()
