@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, cast
 
 from bench.cpu import event
-from bench.load import START, USER, RunSpec, Sample, random_bits, sample
+from bench.load import INDEXED, START, USER, RunSpec, Sample, random_bits, sample
 from bench.workloads import expect
 from cairn.http import App, handle
 from cairn.services.ports import ArtifactStore, BlobStore, Stores
@@ -26,7 +26,7 @@ from cairn.storage.models import LoggedModels
 from cairn.storage.runs import Runs
 from cairn.storage.sqlite import SqliteTable
 
-LATER = 3_600_000
+LATER = INDEXED - START
 """Milliseconds after which every run is quiet."""
 
 

@@ -18,11 +18,11 @@ from cairn.domain.entities import ACTIVE, DELETED, Metric, Run, RunInfo
 from cairn.domain.lifecycle import Stage, lifecycle_group
 from cairn.domain.runs import RUN_NAME_TAG
 from cairn.ids import experiment_hex, new_run_id
-from cairn.storage import dirty, facts, keys
+from cairn.storage import dirty, facts, inventory, keys
 from cairn.storage.document import Document, lay_out
 from cairn.storage.engine import EngineTable
 from cairn.storage.facts import FACTS
-from cairn.storage.indexer import entry_item, inventory_items, wanted_entries
+from cairn.storage.indexer import entry_item, wanted_entries
 from cairn.storage.limits import item_size
 from cairn.storage.rows import pack
 from cairn.storage.runs import LATEST, log_item, new_document
@@ -30,6 +30,8 @@ from cairn.storage.sqlite import Row, SqliteEngine, row_of
 from cairn.storage.table import Item, Key, Put
 
 START = 1_700_000_000_000
+INDEXED = START + 3_600_000
+"""When the indexer was there (ms)."""
 TIED = 0.5
 """The value that tied metrics share; the others are spread evenly over 0 to 1."""
 CHOICES = 10
@@ -201,7 +203,7 @@ def items_of(made: Sample, head: Item, marked: int) -> Iterator[Item]:
     else:
         entries = list(wanted_entries(made.run_id, document, head))
         yield from map(entry_item, entries)
-        yield from inventory_items(made.run_id, entries)
+        yield from inventory.items(made.run_id, 1 + made.deleted, entries, INDEXED)
 
 
 def _document(made: Sample, head: Item) -> Document:
@@ -213,6 +215,8 @@ def _document(made: Sample, head: Item) -> Document:
     document = new_document(Run(info, tags=tags), head)
     if made.deleted:
         document.info["stage"] = DELETED
+    if not made.dirty:
+        document.info[inventory.COMPLETE] = 1 + made.deleted  # it left the entry that it was born with
     later: dict[str, Any] = {facts.PARAM + key: value for key, value in made.params.items()}
     later |= {facts.TAG + key: value for key, value in made.late_tags.items()}
     document.sections[FACTS.attribute] |= later

@@ -10,7 +10,8 @@ from dataclasses import dataclass
 
 from cairn.storage import keys
 from cairn.storage.codec import FORMAT
-from cairn.storage.table import Item, Put, Query, Table
+from cairn.storage.expr import Absent, Set
+from cairn.storage.table import Item, Put, Query, Table, Update
 
 QUIET = 90_000
 """Milliseconds after which no request is under way that found the mark fresh: API Gateway ends at 29 s."""
@@ -36,7 +37,19 @@ def missing(mark: Item | None, now: int, quiet: int, *, moved: bool) -> bool:
     return mark is None or not 0 <= now - mark["t"] < fresh(quiet) or (moved and "g" not in mark)
 
 
+def renew(run_id: str, now: int, *, moved: bool) -> Update:
+    """The mark of a write; that another one moved the run stays noted."""
+    actions = [Set("t", now), Set("f", FORMAT)]
+    return Update(keys.dirty_mark(run_id), [*actions, Set("g", 1)] if moved else actions)
+
+
+def first(run_id: str, now: int) -> Put:
+    """A mark for a run that has none; ConditionFailed where it has one."""
+    return Put(put(run_id, now, moved=False).item, Absent())
+
+
 def put(run_id: str, now: int, *, moved: bool) -> Put:
+    """The mark of a new run."""
     key = keys.dirty_mark(run_id)
     item = {"pk": key.pk, "sk": key.sk, "f": FORMAT, "t": now}
     return Put({**item, "g": 1} if moved else item)

@@ -113,12 +113,11 @@ class Documents:
     ) -> Document | None:
         """The document as written, or None where there is none.
 
-        ``touch`` names, by section, the entries that ``edit`` reads or writes. ``before_write`` runs once,
-        after the first edit passed and before anything is written. Price: 1 BatchGetItem (head and
+        ``touch`` names, by section, the entries that ``edit`` reads or writes. ``before_write`` runs in
+        each attempt, after its edit passed and before it writes anything. Price: 1 BatchGetItem (head and
         companions), 1 more for spread sections, 1 PutItem for each leaf that differs and the head if that
         does; a split is 1 TransactWriteItems; a conflict starts over.
         """
-        prepared = False
         for attempt in range(_ATTEMPTS):
             loaded, found = self._load(pk, touch, companions)
             if loaded is None:
@@ -126,9 +125,7 @@ class Documents:
             before = {name: dict(entries) for name, entries in loaded.document.sections.items()}
             info_before = dict(loaded.document.info)
             edit(loaded.document, found)
-            if not prepared:
-                before_write()
-                prepared = True
+            before_write()
             try:
                 if self._write(pk, loaded, before, info_before):
                     return loaded.document

@@ -12,12 +12,12 @@ from typing import Any
 from cairn.domain.clock import Clock
 from cairn.domain.draft import Draft, Touch
 from cairn.domain.entities import ACTIVE, DatasetInput, Metric, ModelOutput, Run, RunInfo
-from cairn.domain.lifecycle import Stage, all_groups, effective, lifecycle_group, require_active_experiment
+from cairn.domain.lifecycle import Stage, all_groups, effective, require_active_experiment
 from cairn.domain.locations import run_artifacts
 from cairn.domain.metrics import merge_latest
 from cairn.errors import CairnError, InvalidParameterValue, ResourceDoesNotExist
 from cairn.ids import experiment_hex, experiment_of_run
-from cairn.storage import dirty, facts, keys
+from cairn.storage import dirty, facts, inventory, keys
 from cairn.storage.codec import (
     FORMAT,
     decode_latest,
@@ -27,7 +27,7 @@ from cairn.storage.codec import (
 from cairn.storage.document import Document, Documents, Section
 from cairn.storage.experiments import experiment_missing
 from cairn.storage.facts import FACTS
-from cairn.storage.table import Item, Key, Put, Query, Table
+from cairn.storage.table import Delete, Item, Key, Put, Query, Table
 
 LATEST = Section("m", keys.LATEST_PREFIX, encode_latest, decode_latest)
 
@@ -50,7 +50,8 @@ class Runs:
 
     def create(self, run: Run) -> Run:
         """1 GetItem, 1 BatchWriteItem of dirty mark and order entry, which readers drop until the run is
-        there, 1 PutItem.
+        there, 1 PutItem. Where the run is there already: 1 UpdateItem of the mark, and what the index was
+        wrongly told is listed or deleted.
 
         Raises ResourceDoesNotExist or InvalidParameterValue for a missing or deleted experiment, and
         InvalidParameterValue past 3 MB of tags (one transaction).
@@ -65,17 +66,30 @@ class Runs:
             raise InvalidParameterValue(
                 "The tags of a new run exceed 3 MB. Create the run, then log the rest."
             )
-        group = lifecycle_group(Stage(ACTIVE, head["ep"]))
-        order = {
-            "pk": keys.index_partition(experiment, group),
-            "sk": keys.run_position(run.info.start_time, run.info.run_id),
-            "f": FORMAT,
-        }
-        mark = dirty.put(run.info.run_id, self._clock(), moved=False)
-        self._table.batch_write([mark, Put(order)])
-        if not self._documents.create(keys.run_partition(run.info.run_id), document):
-            return self.get(run.info.run_id)
-        return run_of(run.info.run_id, document, head)
+        run_id = run.info.run_id
+        order = inventory.birth(run_id, document)
+        announced = [dirty.put(run_id, marked := self._clock(), moved=False), Put(_entry(order))]
+        self._table.batch_write(announced)
+        if not self._documents.create(keys.run_partition(run_id), document):
+            return self._replayed(run_id, order)
+        if not self._is_fresh(marked):
+            self._table.batch_write(announced)  # somebody may have thought that this was given up
+        return run_of(run_id, document, head)
+
+    def _replayed(self, run_id: str, order: Key) -> Run:
+        """A run as it stands, whose creation was announced again: at another start time perhaps, or in a
+        group that it has left; a mark that said so may be gone."""
+        (document,) = self._documents.read([keys.run_partition(run_id)])[0].values()
+        if order.sk != keys.run_position(document.info["start"], run_id):
+            self._table.batch_write([Delete(order)])
+        elif document.info.get(inventory.COMPLETE):
+            inventory.declare(self._table, run_id, document, [order])
+        self._table.update(dirty.renew(run_id, self._clock(), moved=True))
+        return self.get(run_id)
+
+    def _is_fresh(self, marked: int) -> bool:
+        """Whether a mark of this time is sure to stand still, after what was written under it."""
+        return not dirty.missing({"t": marked}, self._clock(), 2 * self._quiet, moved=False)
 
     def get(self, run_id: str) -> Run:
         """1 BatchGetItem of the run's and its experiment's head; 1 Query for each section in shards."""
@@ -107,7 +121,7 @@ class Runs:
         merge: Callable[[Draft], None],
         points: Sequence[Metric] = (),
     ) -> Run:
-        """1 BatchGetItem, 1 PutItem of the dirty mark unless that is fresh, 1 of the log where there are
+        """1 BatchGetItem, 1 UpdateItem of the dirty mark unless that is fresh, 1 of the log where there are
         points, 1 of what changed (more for sections in shards, and on conflict). Writes nothing if
         ``merge`` raises."""
         head_key = _experiment_key(run_id)
@@ -116,13 +130,14 @@ class Runs:
         partition = keys.run_partition(run_id)
         mark_key = keys.dirty_mark(run_id)
         logged = moved = False
-        found: dict[Key, Item] = {}
+        marked = 0
+        found: Mapping[Key, Item] = {}
 
         def edit(document: Document, companions: Mapping[Key, Item]) -> None:
             if head_key not in companions:
                 raise run_missing(run_id)
-            nonlocal moved
-            found.update(companions)
+            nonlocal moved, found
+            found = companions
             before = document.info
             draft = _draft(document, companions[head_key])
             merge(draft)
@@ -134,12 +149,15 @@ class Runs:
             merge_latest(document.sections[LATEST.attribute], points)
 
         def announce() -> None:
-            nonlocal logged
+            nonlocal logged, marked
             now = self._clock()
             mark = found.get(mark_key)
-            if dirty.missing(mark, now, self._quiet, moved=moved):
-                self._table.put(dirty.put(run_id, now, moved=moved or (mark is not None and "g" in mark)))
-            if points:
+            if mark is None or dirty.missing(mark, now, self._quiet, moved=moved):
+                self._table.update(dirty.renew(run_id, now, moved=moved))
+                marked = now
+            else:
+                marked = mark["t"]
+            if points and not logged:
                 self._table.put(Put(log_item(run_id, points)))
                 logged = True
 
@@ -156,6 +174,8 @@ class Runs:
             raise
         if document is None:
             raise run_missing(run_id)
+        if not self._is_fresh(marked):  # a write that took so long may be behind an indexer
+            self._table.update(dirty.renew(run_id, self._clock(), moved=moved))
         return run_of(run_id, document, found[head_key])
 
     def scan(
@@ -193,6 +213,10 @@ class Runs:
 def run_missing(run_id: str) -> ResourceDoesNotExist:
     """MLflow's answer for an unknown run."""
     return ResourceDoesNotExist(f"Run with id={run_id} not found")
+
+
+def _entry(key: Key) -> Item:
+    return {"pk": key.pk, "sk": key.sk, "f": FORMAT}
 
 
 def _experiment_key(run_id: str) -> Key | None:
