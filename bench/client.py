@@ -25,8 +25,8 @@ class Client:
     for an acknowledgement between head and body of an answer, which a kernel's defaults delay by 40 ms.
     """
 
-    def __init__(self, host: str, port: int) -> None:
-        self._connection = http.client.HTTPConnection(host, port, timeout=300)
+    def __init__(self, host: str, port: int, timeout: float = 300.0) -> None:
+        self._connection = http.client.HTTPConnection(host, port, timeout=timeout)
 
     def post(self, path: str, body: Mapping[str, Any]) -> dict[str, Any]:
         return self._call("POST", API + path, json.dumps(body).encode())

@@ -12,6 +12,7 @@ import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
@@ -117,21 +118,45 @@ def cold_start(function: str, endpoint: str) -> dict[str, object]:
     return measured
 
 
-def main(rounds: int = 15) -> None:
+@dataclass(frozen=True, slots=True)
+class ColdStart:
+    """Milliseconds, each the median over new processes; ``total`` is import and first request."""
+
+    function: str
+    imports: float
+    first: float
+    total: float
+    cpu: float
+    warm: float
+
+
+def measure(rounds: int) -> Iterator[ColdStart]:
+    """Every function, in so many new processes each."""
     with no_items() as endpoint:
         for function in REQUESTS:
             cold_start(function, endpoint)  # compiles what was never imported before
             runs = [cold_start(function, endpoint) for _ in range(rounds)]
-            parts = {
-                name: statistics.median(float(str(run[name])) for run in runs)
-                for name in ("import_ms", "first_ms", "warm_ms", "cpu_ms")
-            }
-            total = statistics.median(float(str(r["import_ms"])) + float(str(r["first_ms"])) for r in runs)
-            print(
-                f"{function}: import {parts['import_ms']:.0f} ms + first request {parts['first_ms']:.0f} ms"
-                f" = {total:.0f} ms (budget {BUDGET_MS} ms), of it CPU {parts['cpu_ms']:.0f} ms;"
-                f" warm {parts['warm_ms']:.1f} ms"
+            times = [
+                {name: float(str(run[name])) for name in ("import_ms", "first_ms", "cpu_ms", "warm_ms")}
+                for run in runs
+            ]
+            yield ColdStart(
+                function,
+                statistics.median(each["import_ms"] for each in times),
+                statistics.median(each["first_ms"] for each in times),
+                statistics.median(each["import_ms"] + each["first_ms"] for each in times),
+                statistics.median(each["cpu_ms"] for each in times),
+                statistics.median(each["warm_ms"] for each in times),
             )
+
+
+def main(rounds: int = 15) -> None:
+    for each in measure(rounds):
+        print(
+            f"{each.function}: import {each.imports:.0f} ms + first request {each.first:.0f} ms"
+            f" = {each.total:.0f} ms (budget {BUDGET_MS} ms), of it CPU {each.cpu:.0f} ms;"
+            f" warm {each.warm:.1f} ms"
+        )
 
 
 if __name__ == "__main__":

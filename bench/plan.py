@@ -1,7 +1,9 @@
-"""The comparison from end to end: what is made first, what is measured on it, and how often."""
+"""The comparison of single requests: what is made first, what is measured on it, and how often.
 
-import time
-from collections.abc import Callable, Iterator, Sequence
+Searches of large experiments are in ``searches``.
+"""
+
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from bench import workloads
@@ -12,19 +14,16 @@ from bench.workloads import Site
 
 @dataclass(frozen=True, slots=True)
 class Size:
-    """How much: requests of the short kind, batches of a thousand, searches, runs searched, histories read;
-    and how many seconds the servers get before, as MLflow's starts job workers after it answers."""
+    """How much: requests of the short kind, batches of a thousand, runs written by many, histories read."""
 
     calls: int
     batches: int
-    searches: int
-    runs: tuple[int, ...]
+    runs: int
     walks: int
-    settle: float
 
 
-FULL = Size(calls=400, batches=100, searches=12, runs=(1_000, 10_000), walks=4, settle=20)
-QUICK = Size(calls=8, batches=2, searches=2, runs=(110,), walks=1, settle=0)
+FULL = Size(calls=400, batches=100, runs=1_000, walks=4)
+QUICK = Size(calls=8, batches=2, runs=16, walks=1)
 """Proves that everything works, measures nothing."""
 
 BATCH = 1_000
@@ -32,14 +31,20 @@ KEYS = 20
 WRITERS = 8
 
 
-def measure(servers: Sequence[Server], size: Size, say: Callable[[str], None]) -> Iterator[Result]:
+def measure(servers: Sequence[Server], size: Size) -> Iterator[Result]:
     """Every workload's result, in the report's order."""
-    time.sleep(size.settle)
     yield from _writes(servers, size)
     yield from _long_history(servers, size)
-    for total in size.runs:
-        say(f"filling {total:,} runs")
-        yield from _searches(servers, size, total)
+    sites = _sites(servers, "runs of two requests", 0)
+    yield compare(
+        f"create_run and log_batch, {WRITERS} writers",
+        workloads.fill,
+        servers,
+        sites,
+        count=size.runs,
+        writers=WRITERS,
+        warm=0,
+    )
 
 
 def _sites(servers: Sequence[Server], name: str, runs: int) -> list[Site]:
@@ -109,30 +114,3 @@ def _long_history(servers: Sequence[Server], size: Size) -> Iterator[Result]:
         count=size.walks,
         warm=1,
     )
-
-
-def _searches(servers: Sequence[Server], size: Size, total: int) -> Iterator[Result]:
-    sites = _sites(servers, f"{total} runs", 0)
-    yield compare(
-        f"create_run and log_batch, {WRITERS} writers, {total:,} runs",
-        workloads.fill,
-        servers,
-        sites,
-        count=total,
-        writers=WRITERS,
-        warm=0,
-    )
-    kinds: dict[str, tuple[bool, bool]] = {
-        "default order": (False, False),
-        "metric order": (True, False),
-        "filter": (False, True),
-        "filter and metric order": (True, True),
-    }
-    for name, (by_metric, filtered) in kinds.items():
-
-        def make(site: Site, by_metric: bool = by_metric, filtered: bool = filtered) -> workloads.Step:
-            return workloads.search(site, total, by_metric=by_metric, filtered=filtered)
-
-        yield compare(
-            f"search page of 100 of {total:,}, {name}", make, servers, sites, count=size.searches, warm=8
-        )

@@ -24,13 +24,28 @@ class Server:
     """A server that answers; ``started`` is the seconds that took."""
 
     name: str
+    pid: int
     port: int
     started: float
     database: str
     """URI of MLflow's, folder of Cairn's: where rows can be put straight in."""
 
-    def connect(self) -> Client:
-        return Client(HOST, self.port)
+    def connect(self, timeout: float = 300.0) -> Client:
+        """``timeout`` in seconds is what one answer may take."""
+        return Client(HOST, self.port, timeout)
+
+    @contextmanager
+    def connection(self) -> Iterator[Client]:
+        """A connection for a few requests."""
+        client = self.connect()
+        try:
+            yield client
+        finally:
+            client.close()
+
+    def kill(self) -> None:
+        """End it with what it is computing, which goes on when only the client leaves."""
+        os.killpg(self.pid, signal.SIGKILL)
 
 
 @contextmanager
@@ -81,7 +96,7 @@ def _serving(name: str, command: Sequence[str], folder: Path, database: str) -> 
         )
     try:
         _wait(name, process, port, log)
-        yield Server(name, port, time.perf_counter() - begun, database)
+        yield Server(name, process.pid, port, time.perf_counter() - begun, database)
     finally:
         _stop(process)
 

@@ -16,6 +16,7 @@ START = 1_700_000_000_000
 HISTORY_PAGE = 25_000
 """What MLflow's client asks for."""
 PAGE = 100
+"""Runs of a page of a search."""
 
 Step = Callable[[Client, int], Any]
 
@@ -98,7 +99,7 @@ def facts(run: dict[str, Any]) -> dict[str, Any]:
 
 
 def fill(site: Site) -> Step:
-    """A run with what searches look for: two requests."""
+    """A run with what searches look for, in two requests."""
 
     def step(client: Client, number: int) -> Any:
         run = new_run(client, site.experiment, number)
@@ -155,30 +156,6 @@ def get_run(site: Site) -> Step:
         run = client.get("runs/get", {"run_id": run_id})["run"]
         expect(run["info"]["run_id"] == run_id, "another run", run)
         return facts(run)
-
-    return step
-
-
-def search(site: Site, total: int, *, by_metric: bool = False, filtered: bool = False) -> Step:
-    """The first page of a hundred of ``total`` runs: newest first or lowest loss first, all of them or
-    those with a low loss on one shard. The right answer is computed here."""
-    numbers = [
-        number for number in range(total) if not filtered or (loss(number) < 0.5 and number % 4 == 1)
-    ]
-    ranked = sorted(numbers, key=loss) if by_metric else numbers[::-1]
-    wanted = [f"run-{number:06d}" for number in ranked[:PAGE]]
-    body: dict[str, Any] = {"experiment_ids": [site.experiment], "max_results": PAGE}
-    if filtered:
-        body["filter"] = "metrics.loss < 0.5 AND params.shard = '1'"
-    if by_metric:
-        body["order_by"] = ["metrics.loss ASC"]
-
-    def step(client: Client, _: int) -> Any:
-        answer = client.post("runs/search", body)
-        got = [run["info"]["run_name"] for run in answer["runs"]]
-        expect(got == wanted, "another page", got)
-        expect(("next_page_token" in answer) == (len(ranked) > PAGE), "a token where there is more")
-        return [facts(run) for run in answer["runs"]]
 
     return step
 

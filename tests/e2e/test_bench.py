@@ -7,10 +7,14 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from xml.etree import ElementTree
 
 import pytest
 
+from bench import postgres, searches
+
 ROOT = Path(__file__).parents[2]
+SVG = "{http://www.w3.org/2000/svg}"
 WORKLOADS = (
     "create_run",
     "create_run, 8 writers",
@@ -24,11 +28,19 @@ WORKLOADS = (
     "get_run, 8 writers",
     "log_batch of 1,000, one run and key",
     "history of 2,000 points",
-    "search page of 100 of 110, default order",
-    "search page of 100 of 110, metric order",
-    "search page of 100 of 110, filter",
-    "search page of 100 of 110, filter and metric order",
+    "create_run and log_batch, 8 writers",
 )
+QUERIES = (
+    "default order",
+    "default order, page 2",
+    "default order, a deep page",
+    "params.param_000 = 'choice-3'",
+    "tags.mlflow.parentRunId = '...'",
+    "run_name ILIKE '%LAKE%'",
+    "metrics.a > 0.99, by metrics.b",
+    "by metrics.b",
+)
+FUNCTIONS = ("tracking", "artifacts")
 HANDLERS = ("log_batch of 20 | SQLite", "search page of 100 | SQLite", "log_batch of 20 | DynamoDB")
 
 
@@ -40,8 +52,16 @@ def test_the_quick_benchmark_runs_and_reports(tmp_path: Path) -> None:
     assert ran.returncode == 0, ran.stdout + ran.stderr
     assert "all answers right and equal on both sides" in ran.stdout
     text = report.read_text()
-    for name in (*WORKLOADS, *HANDLERS):
+    for name in (*WORKLOADS, *HANDLERS, *FUNCTIONS):
         assert f"| {name} |" in text
+    for runs in searches.QUICK.runs:
+        for query in QUERIES:
+            assert f"| {runs} | {query} |" in text
+    assert ("PostgreSQL/Cairn" in text) == (postgres.installed() is not None)
+    assert "(benchmarks.svg)" in text
+    plot = ElementTree.parse(tmp_path / "benchmarks.svg")
+    shown = [element.text for element in plot.iter(f"{SVG}text")]
+    assert set(QUERIES) <= set(shown)
     assert str(tmp_path) not in text
     assert str(ROOT) not in text
 
