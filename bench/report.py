@@ -164,7 +164,8 @@ of a parent and {made.family - 1} children.
 All answers to a query are equal, on all servers and every time: the same ids in the same order, the same
 values, more to come or not. A page is 100 runs; the deep page is number {searches.DEEP}, or the one in the
 middle of fewer runs, by its token. Each server is asked {size.requests} times, or as often as
-{size.seconds:g} s allow, and waited for at most {size.patience:g} s.
+{size.seconds:g} s allow, and waited for at most {size.patience:g} s; one that takes longer is ended, as it
+would go on computing beside the others.
 
 {search_table(report.found)}
 """
