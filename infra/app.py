@@ -25,10 +25,13 @@ def build(
     *,
     routes: Iterable[Route] = ROUTES,
     platform: packages.Platform = packages.LAMBDA,
+    quiet_ms: int | None = None,
     outdir: Path | None = None,
     environment: Mapping[str, str] = os.environ,
 ) -> App:
     """The app with its two stacks, not yet synthesised; ``settings`` None reads context and environment.
+
+    ``quiet_ms`` is for tests: how long runs are quiet before they are indexed, where not as in production.
 
     Raises SettingsError.
     """
@@ -45,6 +48,7 @@ def build(
         data=data,
         routes=routes,
         platform=platform,
+        quiet_ms=quiet_ms,
     )
     Tags.of(app).add("project", "cairn")
     Tags.of(app).add("stage", settings.stage)

@@ -1,7 +1,7 @@
-"""What each function may do to the table, the bucket and their key: every action by name.
+"""What each function may do to the table, the bucket, the queues and their key: every action by name.
 
 TransactWriteItems and TransactGetItems have no permission of their own: DynamoDB asks for those of the
-actions in them (ConditionCheckItem for a check, of which there is none). Queries name the table: there is
+actions in them (ConditionCheckItem for a check, which the indexer makes). Queries name the table: there is
 no index.
 """
 
@@ -12,6 +12,7 @@ from aws_cdk import aws_dynamodb as dynamodb
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_kms as kms
 from aws_cdk import aws_s3 as s3
+from aws_cdk import aws_sqs as sqs
 
 ARTIFACTS = "artifacts"
 """The folder of the bucket that CAIRN_ARTIFACT_PREFIX names: all artifacts, nothing else."""
@@ -27,6 +28,12 @@ WRITE_TABLE = (
     "dynamodb:UpdateItem",
 )
 MAKE_DEFAULT = ("dynamodb:GetItem", "dynamodb:PutItem")
+INDEX_TABLE = (*READ_TABLE, "dynamodb:ConditionCheckItem", *WRITE_TABLE)
+LOOK_FOR_MARKS = ("dynamodb:Query",)
+FOLLOW_STREAM = ("dynamodb:DescribeStream", "dynamodb:GetRecords", "dynamodb:GetShardIterator")
+LIST_STREAMS = ("dynamodb:ListStreams",)
+SEND = ("sqs:SendMessage",)
+RECEIVE = ("sqs:DeleteMessage", "sqs:GetQueueAttributes", "sqs:ReceiveMessage")
 OBJECTS = ("s3:AbortMultipartUpload", "s3:DeleteObject", "s3:GetObject", "s3:PutObject")
 BLOB = ("s3:GetObject", "s3:PutObject")
 LIST_BUCKET = ("s3:ListBucket",)
@@ -34,6 +41,21 @@ LIST_BUCKET = ("s3:ListBucket",)
 
 def on_table(table: dynamodb.ITable, actions: Sequence[str]) -> iam.PolicyStatement:
     return iam.PolicyStatement(actions=list(actions), resources=[table.table_arn])
+
+
+def on_stream(table: dynamodb.ITable) -> list[iam.PolicyStatement]:
+    """What Lambda asks of the role of a stream's consumer ("Using AWS Lambda with Amazon DynamoDB"); the
+    list of streams knows no resources (service authorization reference)."""
+    assert table.table_stream_arn is not None
+    return [
+        iam.PolicyStatement(actions=list(FOLLOW_STREAM), resources=[table.table_stream_arn]),
+        iam.PolicyStatement(actions=list(LIST_STREAMS), resources=["*"]),
+    ]
+
+
+def on_queues(queues: Sequence[sqs.IQueue], actions: Sequence[str]) -> iam.PolicyStatement:
+    """A batch of messages has no permission of its own: it is SendMessage's, or DeleteMessage's."""
+    return iam.PolicyStatement(actions=list(actions), resources=[queue.queue_arn for queue in queues])
 
 
 def on_artifacts(bucket: s3.IBucket) -> list[iam.PolicyStatement]:
@@ -49,20 +71,30 @@ def on_blobs(bucket: s3.IBucket) -> iam.PolicyStatement:
     return iam.PolicyStatement(actions=list(BLOB), resources=[bucket.arn_for_objects(f"{BLOBS}/*")])
 
 
-def on_key(key: kms.IKey | None, service: str) -> list[iam.PolicyStatement]:
-    """The customer's key, only through ``service`` (``dynamodb`` or ``s3``); nothing for AWS's own keys.
+_DATA_KEY = ("kms:Decrypt", "kms:GenerateDataKey")
+_TABLE_KEY = ("kms:DescribeKey", "kms:Encrypt", "kms:ReEncryptFrom", "kms:ReEncryptTo")
+KEY_USES = {
+    "dynamodb": ("dynamodb", (*_DATA_KEY, *_TABLE_KEY)),
+    "stream": ("dynamodb", ("kms:Decrypt", "kms:DescribeKey")),
+    "s3": ("s3", _DATA_KEY),
+    "sqs": ("sqs", _DATA_KEY),
+}
+"""What a key is used for: through which service, by which actions."""
+
+
+def on_key(key: kms.IKey | None, use: str) -> list[iam.PolicyStatement]:
+    """The customer's key, for one of ``KEY_USES`` through its service alone; nothing for AWS's own keys.
 
     DynamoDB uses the key with the caller's rights to open a table's own key ("AWS KMS key policy and
-    permissions", DynamoDB developer guide); S3 needs Decrypt to read, and to finish a multipart upload.
+    permissions", DynamoDB developer guide); S3 needs Decrypt to read, and to finish a multipart upload; SQS
+    needs both to take a message, and Decrypt to give it ("Key management", SQS developer guide).
     """
     if key is None:
         return []
-    actions = ["kms:Decrypt", "kms:GenerateDataKey"]
-    if service == "dynamodb":
-        actions += ["kms:DescribeKey", "kms:Encrypt", "kms:ReEncryptFrom", "kms:ReEncryptTo"]
+    service, actions = KEY_USES[use]
     return [
         iam.PolicyStatement(
-            actions=actions,
+            actions=list(actions),
             resources=[key.key_arn],
             conditions={"StringEquals": {"kms:ViaService": f"{service}.{Aws.REGION}.{Aws.URL_SUFFIX}"}},
         )

@@ -14,14 +14,20 @@ from aws_cdk import aws_sns as sns
 from aws_cdk import aws_sns_subscriptions as subscriptions
 from constructs import Construct
 
+from infra.constructs.upkeep import Upkeep
 from infra.settings import Settings
+
+LATE_MS = 600_000
+"""Ten minutes: the stream's consumer has usually seen a record after some seconds."""
+OVERDUE_S = 1_800
+"""A task is done two minutes after its mark, or given up after half an hour."""
 
 PERIOD = Duration.minutes(5)
 _ABOVE = cloudwatch.ComparisonOperator.GREATER_THAN_THRESHOLD
 
 
 class Monitoring(Construct):
-    """Metrics of ``rest_api``, of each of ``functions`` by name, and of ``table``."""
+    """Metrics of ``rest_api``, of each of ``functions`` by name, of ``upkeep``, and of ``table``."""
 
     def __init__(
         self,
@@ -31,6 +37,7 @@ class Monitoring(Construct):
         settings: Settings,
         rest_api: apigateway.RestApi,
         functions: dict[str, lambda_.IFunction],
+        upkeep: Upkeep,
         table: dynamodb.ITable,
     ) -> None:
         super().__init__(scope, construct_id)
@@ -78,6 +85,28 @@ class Monitoring(Construct):
             ),
             _graph("Table throttles", *table_throttles),
         )
+        dashboard.add_widgets(*self._watch(upkeep))
+
+    def _watch(self, upkeep: Upkeep) -> list[cloudwatch.GraphWidget]:
+        """Alarms and graphs of the background work. Functions that fail there repeat: what is lost, and
+        what is late, is what counts."""
+        late = upkeep.functions["Marks"].metric("IteratorAge", period=PERIOD, statistic="Maximum")
+        oldest = upkeep.tasks.metric_approximate_age_of_oldest_message(period=PERIOD)
+        lost = [
+            queue.metric_approximate_number_of_messages_visible(period=PERIOD)
+            for queue in (upkeep.tasks_failed, upkeep.marks_failed)
+        ]
+        errors = [function.metric_errors(period=PERIOD) for function in upkeep.functions.values()]
+        self._alarm("StreamLate", late, LATE_MS, "Runs are indexed late: the stream's consumer is behind.")
+        self._alarm("TasksLate", oldest, OVERDUE_S, "Runs are indexed late: tasks wait in the queue.")
+        self._alarm("TasksLost", lost[0], 0, "Runs could not be indexed: docs/deploy.md says what to do.")
+        self._alarm("MarksLost", lost[1], 0, "Records of the stream were given up; runs are indexed late.")
+        self._alarm("OverdueErrors", errors[2], 0, "Nobody looks for runs whose index is overdue.")
+        return [
+            _graph("Stream's consumer behind by, ms", late),
+            _graph("Oldest task, s", oldest),
+            _graph("Background: lost, errors", *lost, *errors),
+        ]
 
     def _mail(self, address: str) -> sns.Topic:
         topic = sns.Topic(self, "Alarms", enforce_ssl=True)

@@ -1,6 +1,6 @@
 """What changes daily: functions, layers, the REST API and its alarms. Deleting this stack loses no data."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 
 from aws_cdk import CfnOutput, Stack
 from aws_cdk import aws_iam as iam
@@ -13,6 +13,7 @@ from infra.constructs.function import Function
 from infra.constructs.layers import Layers
 from infra.constructs.monitoring import Monitoring
 from infra.constructs.tracking_api import TrackingApi
+from infra.constructs.upkeep import Upkeep
 from infra.nag import accept
 from infra.resources import plan
 from infra.settings import Settings
@@ -38,15 +39,18 @@ class ApiStack(Stack):
         data: DataStack,
         routes: Iterable[Route],
         platform: packages.Platform,
+        quiet_ms: int | None = None,
     ) -> None:
         super().__init__(
             scope, construct_id, description="Cairn: MLflow's REST API (functions and gateway)"
         )
         self._settings = settings
         self._data = data
+        self._quiet_ms = quiet_ms
         self._layers = Layers(self, "Layers", platform)
         table, bucket, key = data.table, data.bucket, data.key
         self.tracking = self._function(
+            self,
             "Tracking",
             "tracking",
             "Experiments, runs, metrics, logged models",
@@ -58,6 +62,7 @@ class ApiStack(Stack):
             ],
         )
         self.artifacts = self._function(
+            self,
             "ArtifactsApi",
             "artifacts",
             "Artifacts: lists, bytes, multipart uploads, presigned URLs",
@@ -78,6 +83,7 @@ class ApiStack(Stack):
                 "Objects of one folder, under names that are known at run time only.",
             )
         self.bootstrap = self._function(
+            self,
             "Bootstrap",
             "bootstrap",
             "Makes the experiment Default at deploy",
@@ -99,12 +105,14 @@ class ApiStack(Stack):
             log_days=settings.log_days,
             log_role=settings.gateway_log_role,
         )
+        self.upkeep = Upkeep(self, "Upkeep", settings=settings, table=table, key=key, make=self._function)
         Monitoring(
             self,
             "Monitoring",
             settings=settings,
             rest_api=self.api.rest_api,
             functions={"Tracking": self.tracking.resource, "Artifacts": self.artifacts.resource},
+            upkeep=self.upkeep,
             table=table,
         )
         CfnOutput(
@@ -121,10 +129,19 @@ class ApiStack(Stack):
         )
 
     def _function(
-        self, construct_id: str, name: str, description: str, statements: list[iam.PolicyStatement]
+        self,
+        scope: Construct,
+        construct_id: str,
+        name: str,
+        description: str,
+        statements: Sequence[iam.PolicyStatement],
+        *,
+        timeout_s: int = REQUEST_TIMEOUT_S,
+        environment: Mapping[str, str] | None = None,
     ) -> Function:
+        quiet = {} if self._quiet_ms is None else {"CAIRN_QUIET_MS": str(self._quiet_ms)}
         return Function(
-            self,
+            scope,
             construct_id,
             name=name,
             description=description,
@@ -134,9 +151,11 @@ class ApiStack(Stack):
                 "CAIRN_BUCKET": self._data.bucket.bucket_name,
                 "CAIRN_ARTIFACT_PREFIX": permissions.ARTIFACTS,
                 "CAIRN_ARTIFACT_ROOT": _ROOTS[self._settings.artifacts],
+                **quiet,
+                **(environment or {}),
             },
             statements=statements,
             memory_mb=self._settings.memory_mb,
-            timeout_s=REQUEST_TIMEOUT_S,
+            timeout_s=timeout_s,
             log_days=self._settings.log_days,
         )

@@ -11,6 +11,8 @@ from infra.gateway_responses import GATEWAY_ANSWERS
 from infra.resources import PROXY
 from tests.infra.synthesis import Assembly
 
+REQUESTS = ("tracking", "artifacts", "bootstrap")
+BACKGROUND = ("marks", "indexer", "overdue")
 REQUIRED_ANSWERS = {
     "ACCESS_DENIED": (403, "PERMISSION_DENIED"),
     "EXPIRED_TOKEN": (401, "UNAUTHENTICATED"),
@@ -163,14 +165,15 @@ def test_api_gateways_log_role_is_made_once_per_account(default: Assembly, every
 
 def test_functions_run_on_arm_with_active_tracing_and_both_layers(default: Assembly) -> None:
     found = functions(default)
-    assert found.keys() == {"cairn-tracking", "cairn-artifacts", "cairn-bootstrap"}
-    for function in found.values():
+    assert found.keys() == {f"cairn-{name}" for name in (*REQUESTS, *BACKGROUND)}
+    for name, function in found.items():
         assert function["Runtime"] == "python3.13"
         assert function["Architectures"] == ["arm64"]
         assert function["Handler"] == "handler.handler"
         assert function["TracingConfig"] == {"Mode": "Active"}
         assert len(function["Layers"]) == 2
-        assert function["Timeout"] < 29, "API Gateway would give up first"
+        if name.removeprefix("cairn-") in REQUESTS:
+            assert function["Timeout"] < 29, "API Gateway would give up first"
 
 
 @pytest.mark.parametrize(
@@ -194,16 +197,22 @@ def test_every_function_has_a_role_and_a_log_group_of_its_own(default: Assembly)
 def test_every_log_ends(default: Assembly, everything: Assembly) -> None:
     for assembly, days in ((default, 30), (everything, 7)):
         groups = dict(assembly.all("AWS::Logs::LogGroup"))
-        assert len(groups) == 4
+        assert len(groups) == len(REQUESTS) + len(BACKGROUND) + 1, "one more for the API's access"
         assert {g["Properties"]["RetentionInDays"] for g in groups.values()} == {days}
 
 
-def test_only_this_api_may_call_the_functions(default: Assembly) -> None:
+def test_only_this_api_and_the_hourly_rule_may_call_the_functions(default: Assembly) -> None:
     permissions = default.resources("Api", "AWS::Lambda::Permission").values()
-    assert len(permissions) == 2
-    for permission in permissions:
-        assert permission["Properties"]["Principal"] == "apigateway.amazonaws.com"
-        assert "RestApi" in json.dumps(permission["Properties"]["SourceArn"])
+    callers = sorted(
+        (p["Properties"]["Principal"], json.dumps(p["Properties"]["SourceArn"])) for p in permissions
+    )
+    assert [principal for principal, _ in callers] == [
+        "apigateway.amazonaws.com",
+        "apigateway.amazonaws.com",
+        "events.amazonaws.com",
+    ]
+    sources = ("RestApi", "RestApi", "Hourly")
+    assert all(source in arn for source, (_, arn) in zip(sources, callers, strict=True))
 
 
 def test_the_default_experiment_is_made_at_deploy_when_the_role_may(default: Assembly) -> None:

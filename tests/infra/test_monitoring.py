@@ -15,8 +15,13 @@ def test_alarms_watch_errors_latency_and_throttles(default: Assembly) -> None:
         ("AWS/DynamoDB", "WriteThrottleEvents", 0),
         ("AWS/Lambda", "Errors", 0),
         ("AWS/Lambda", "Errors", 0),
+        ("AWS/Lambda", "Errors", 0),
+        ("AWS/Lambda", "IteratorAge", 600_000),
         ("AWS/Lambda", "Throttles", 0),
         ("AWS/Lambda", "Throttles", 0),
+        ("AWS/SQS", "ApproximateAgeOfOldestMessage", 1_800),
+        ("AWS/SQS", "ApproximateNumberOfMessagesVisible", 0),
+        ("AWS/SQS", "ApproximateNumberOfMessagesVisible", 0),
     ]
     assert all(alarm["TreatMissingData"] == "notBreaching" for alarm in alarms), "idle is no alarm"
     assert all(alarm["AlarmDescription"] for alarm in alarms)
@@ -34,4 +39,4 @@ def test_one_dashboard_shows_requests_functions_and_the_table(default: Assembly)
     dashboard = default.only("Api", "AWS::CloudWatch::Dashboard")["Properties"]
     assert dashboard["DashboardName"] == "cairn-prod"
     body = json.dumps(dashboard["DashboardBody"])
-    assert all(space in body for space in ("AWS/ApiGateway", "AWS/Lambda", "AWS/DynamoDB"))
+    assert all(space in body for space in ("AWS/ApiGateway", "AWS/Lambda", "AWS/DynamoDB", "AWS/SQS"))

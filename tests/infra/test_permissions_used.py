@@ -14,13 +14,24 @@ import pytest
 from cairn.domain.draft import Draft, Touch
 from cairn.domain.entities import ACTIVE, LoggedModel, Run, RunInfo
 from cairn.errors import ResourceDoesNotExist
+from cairn.storage import dirty
 from cairn.storage.experiments import Experiments
+from cairn.storage.fold import Fold
+from cairn.storage.indexer import Indexer
 from cairn.storage.models import LoggedModels
 from cairn.storage.runs import Runs
 from cairn.storage.sqlite import SqliteTable
 from cairn.storage.table import Cost
+from cairn.upkeep.overdue import Overdue
+from cairn.upkeep.queue import Queue, Task
+from cairn.upkeep.work import Worker
 from infra import permissions
+from tests.upkeep.records import noise
+from tests.upkeep.sqs import FakeSqs
 
+INDEXED = {"TransactWriteItems": {"ConditionCheckItem", "DeleteItem", "PutItem", "UpdateItem"}}
+"""What the indexer's transactions hold: a stamp on the run's head, the inventory or a check of it, the
+deletion of the mark and of entries."""
 RUN_ID = "0" * 31 + "1"
 MODEL_ID = "m-" + RUN_ID
 TRANSACTION = {"TransactWriteItems": "PutItem"}
@@ -76,6 +87,57 @@ def test_artifacts_sends_what_it_may(table: SqliteTable, requests: list[str]) ->
     assert actions(requests) == set(permissions.READ_FACTS)
 
 
+def test_the_indexer_sends_what_it_may(table: SqliteTable, requests: list[str], root: Path) -> None:
+    """A run that outgrows one item, logs enough to be folded, and loses a hundred entries at once; one that
+    is not there. GetItem is for what no single indexer meets: another one at the same run."""
+    now = 1
+    runs = Runs(table, lambda attempt: None, lambda: now)
+    Experiments(table, lambda experiment_id: f"s3://bucket/{experiment_id}").ensure_default(1)
+    many = {f"param-{n}": sha512(bytes([n])).hexdigest() * 2 for n in range(100)}
+    info = RunInfo(RUN_ID, "0", "name", "user", "RUNNING", 0, None, ACTIVE, "")
+    runs.create(Run(info))
+
+    def first(draft: Draft) -> None:
+        draft.tags.update(many)
+
+    def second(draft: Draft) -> None:
+        draft.tags.update(dict.fromkeys(many, "another"))
+
+    for seed in range(2):
+        runs.change(RUN_ID, Touch(tags=frozenset(many)), first, noise(14_000, seed))
+    table.put(dirty.put("e" * 32, 1, moved=False))  # of a run whose creation was cut short
+    worker = Worker(Indexer(table, lambda: now + dirty.QUIET), Fold(table))
+    requests.clear()
+    for run_id in (RUN_ID, "e" * 32):
+        worker.work(Task(run_id, now))
+    sent = list(requests)
+    now += dirty.QUIET
+    runs.change(RUN_ID, Touch(tags=frozenset(many)), second)
+    requests[:] = sent
+    worker.work(Task(RUN_ID, now))
+    used = {name for request in requests for name in INDEXED.get(request, {request})}
+    assert {f"dynamodb:{name}" for name in used | {"GetItem"}} == set(permissions.INDEX_TABLE)
+    assert "_table.get(" in (root / "layers/core/python/cairn/storage/indexer.py").read_text()
+    assert not list(dirty.marks(table, "0" * 16))
+
+
+def test_overdue_sends_what_it_may(table: SqliteTable, requests: list[str]) -> None:
+    experiments = Experiments(table, lambda experiment_id: f"s3://bucket/{experiment_id}")
+    experiments.ensure_default(1)
+    table.put(dirty.put(RUN_ID, 1, moved=False))
+    requests.clear()
+    sqs = FakeSqs()
+    found = Overdue(
+        table,
+        lambda: [one.experiment_id for one in experiments.scan(with_tags=False)],
+        Queue(sqs, "queue"),
+        lambda: 10**12,
+        lambda bits: 0,
+    ).remind()
+    assert found == len(sqs.sent) == 1
+    assert actions(requests) == set(permissions.LOOK_FOR_MARKS)
+
+
 def test_artifacts_asks_the_table_for_runs_and_models_alone(root: Path) -> None:
     """If a use-case asks for more, the test above no longer covers what the function sends."""
     code = (root / "layers/core/python/cairn/services/artifacts.py").read_text()
@@ -99,6 +161,6 @@ def test_artifacts_asks_the_table_for_runs_and_models_alone(root: Path) -> None:
 def test_tracking_may_write_as_its_stores_do_and_no_other_way(action: str, code: str, root: Path) -> None:
     storage = root / "layers" / "core" / "python" / "cairn" / "storage"
     engines = {"table", "engine", "sqlite", "dynamodb", "render", "meter", "limits", "evaluate"}
-    stores = [path for path in storage.glob("*.py") if path.stem not in engines]
+    stores = [path for path in storage.glob("*.py") if path.stem not in engines | {"indexer"}]
     used = any(re.search(code, path.read_text()) for path in stores)
     assert used == (action in permissions.WRITE_TABLE)

@@ -1,9 +1,8 @@
 """From marks to tasks, through the queue, to the index; and what is done about tasks that got lost."""
 
 import json
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
 
 import boto3
 import pytest
@@ -27,33 +26,11 @@ from cairn.upkeep.work import LEAST_MS, NotYet, Worker
 from tests.storage.engines import open_table
 from tests.storage.stores import aggregates
 from tests.upkeep.records import noise, record
+from tests.upkeep.sqs import FakeSqs
 
 NOW = 1_700_000_000_000
 QUIET = 90_000
 A, B = (new_run_id("7", keyed_bits(name)) for name in "ab")
-
-
-class FakeSqs:
-    """Keeps what it takes; ``refuses`` says which messages of a request it does not."""
-
-    def __init__(self, refuses: Callable[[Task], bool] = lambda task: False) -> None:
-        self.requests: list[list[tuple[Task, int]]] = []
-        self._refuses = refuses
-
-    def send_message_batch(self, *, QueueUrl: str, Entries: Sequence[Any]) -> Mapping[str, Any]:  # noqa: N803
-        assert QueueUrl == "queue"
-        assert 1 <= len(Entries) <= 10
-        assert len({entry["Id"] for entry in Entries}) == len(Entries)
-        tasks = {
-            entry["Id"]: (Task.parse(entry["MessageBody"]), entry["DelaySeconds"]) for entry in Entries
-        }
-        refused = [name for name, (task, _) in tasks.items() if self._refuses(task)]
-        self.requests.append([sent for name, sent in tasks.items() if name not in refused])
-        return {"Successful": [], "Failed": [{"Id": name} for name in refused]} if refused else {}
-
-    @property
-    def sent(self) -> list[tuple[Task, int]]:
-        return [sent for request in self.requests for sent in request]
 
 
 def follow(*marks: tuple[str, int], sqs: FakeSqs | None = None) -> list[tuple[Task, int]]:
