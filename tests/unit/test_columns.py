@@ -12,7 +12,8 @@ from cairn.domain.entities import Metric
 
 NUMBERS = st.one_of(st.integers(-3, 3), st.integers(-(2**63), 2**63 - 1))
 VALUES = st.one_of(st.sampled_from([0.0, -0.0, 1.0, math.nan, -1e308]), st.floats(allow_infinity=False))
-POINTS = st.lists(st.builds(Metric, st.just("m"), VALUES, NUMBERS, NUMBERS), max_size=30)
+COLUMNS = st.tuples(st.just("m"), VALUES, NUMBERS, NUMBERS)
+POINTS = st.lists(COLUMNS.map(lambda made: Metric(*made)), max_size=30)
 
 
 def of(points: list[Metric]) -> Columns:

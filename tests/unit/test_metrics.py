@@ -11,13 +11,12 @@ from cairn.domain.entities import Metric
 from cairn.domain.metrics import MAX_DOUBLE, clamp, distinct, identity, merge_latest, sample, sampling_order
 
 POINTS = st.lists(
-    st.builds(
-        Metric,
+    st.tuples(
         st.just("loss"),
         st.sampled_from([-1.0, -0.0, 0.0, 1.0, math.nan, 2.5]),
         st.integers(0, 3),
         st.integers(-2, 3),
-    ),
+    ).map(lambda made: Metric(*made)),
     max_size=40,
 )
 

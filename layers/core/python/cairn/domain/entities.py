@@ -6,14 +6,17 @@ end). Metric values are doubles: infinities are clamped before they get here, Na
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 ACTIVE = "active"
 DELETED = "deleted"
 
 
-@dataclass(frozen=True, slots=True)
-class Metric:
-    """One point of a metric. ``run_id`` is set on the metrics of logged models only."""
+class Metric(NamedTuple):
+    """One point of a metric. ``run_id`` is set on the metrics of logged models only.
+
+    A named tuple, because a search makes thousands: 0.3 us each, a frozen dataclass takes 1.6.
+    """
 
     key: str
     value: float

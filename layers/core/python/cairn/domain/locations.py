@@ -1,6 +1,7 @@
 """Where artifacts lie: the URIs that follow from an experiment's location, by MLflow's rules."""
 
 import posixpath
+from functools import lru_cache
 from urllib.parse import urlparse, urlunparse
 
 
@@ -20,7 +21,15 @@ def append_to_uri(uri: str, *parts: str) -> str:
 
 
 def run_artifacts(location: str, run_id: str) -> str:
-    return append_to_uri(location, run_id, "artifacts")
+    before, after = _around(location)
+    return f"{before}{run_id}/artifacts{after}"
+
+
+@lru_cache(maxsize=1_000)
+def _around(location: str) -> tuple[str, str]:
+    """What stands before and after a path that is appended: a search names a location for every run."""
+    before, _, after = append_to_uri(location, "\0").partition("\0")
+    return before, after
 
 
 def model_artifacts(location: str, model_id: str) -> str:

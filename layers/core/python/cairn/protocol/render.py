@@ -102,20 +102,21 @@ def run(entity: Run) -> Json:
 
 
 def metric(point: Metric) -> Json:
+    key, value, timestamp, step, model_id, dataset_name, dataset_digest, run_id = point
     message: Json = {
-        "key": point.key,
-        "value": point.value if math.isfinite(point.value) else double(point.value),
-        "timestamp": point.timestamp,
-        "step": point.step,
+        "key": key,
+        "value": value if math.isfinite(value) else double(value),
+        "timestamp": timestamp,
+        "step": step,
     }
-    if point.model_id:
-        message["model_id"] = point.model_id
-    if point.dataset_name:
-        message["dataset_name"] = point.dataset_name
-    if point.dataset_digest:
-        message["dataset_digest"] = point.dataset_digest
-    if point.run_id:
-        message["run_id"] = point.run_id
+    if model_id:
+        message["model_id"] = model_id
+    if dataset_name:
+        message["dataset_name"] = dataset_name
+    if dataset_digest:
+        message["dataset_digest"] = dataset_digest
+    if run_id:
+        message["run_id"] = run_id
     return message
 
 

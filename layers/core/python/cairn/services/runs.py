@@ -3,7 +3,6 @@
 import json
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from typing import Any
 
 from cairn.domain import limits
@@ -186,7 +185,7 @@ def _log(stores: Stores, run_id: str, metrics: Sequence[Metric], *steps: changes
     """Points on the models that they name, then on the run with whatever comes along."""
     if any(metric.model_id is not None for metric in metrics):
         require_active_run(run_id, stores.runs.get(run_id).info.lifecycle_stage)
-        stores.models.log_metrics(run_id, [replace(each, value=_of_model(each.value)) for each in metrics])
+        stores.models.log_metrics(run_id, [each._replace(value=_of_model(each.value)) for each in metrics])
     points = [Metric(metric.key, clamp(metric.value), metric.timestamp, metric.step) for metric in metrics]
     change = changes.while_active(run_id, *steps)
     stores.runs.change(run_id, change.touch, change.merge, distinct(points))

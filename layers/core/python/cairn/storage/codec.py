@@ -51,18 +51,17 @@ def encode_json(value: object) -> bytes:
 
 
 def decode_json(blob: bytes) -> Any:
-    return json.loads(unpack(blob))
+    return json.loads(unpack(blob).decode())
 
 
-def _columns(series: Sequence[Series]) -> bytes:
-    header = json.dumps(
-        [[s.key for s in series], [len(s.values) for s in series]],
-        separators=(",", ":"),
-        ensure_ascii=False,
-    ).encode()
-    values = [value for s in series for value in s.values]
-    times = [time for s in series for time in s.timestamps]
-    steps = [step for s in series for step in s.steps]
+def _columns(
+    keys: Sequence[str],
+    counts: Sequence[int],
+    values: Sequence[float],
+    times: Sequence[int],
+    steps: Sequence[int],
+) -> bytes:
+    header = json.dumps([keys, counts], separators=(",", ":"), ensure_ascii=False).encode()
     return b"".join(
         (
             struct.pack(">I", len(header)),
@@ -77,7 +76,11 @@ def _columns(series: Sequence[Series]) -> bytes:
 def _pack_deltas(numbers: Sequence[int]) -> bytes:
     """The first int64, then differences modulo 2**64: constant steps compress to nothing."""
     deltas = [numbers[0], *map(sub, numbers[1:], numbers)] if numbers else []
-    return _transpose(struct.pack(f">{len(deltas)}Q", *(delta & 0xFFFFFFFFFFFFFFFF for delta in deltas)))
+    try:
+        packed = struct.pack(f">{len(deltas)}q", *deltas)
+    except struct.error:  # a difference is past an int64
+        packed = struct.pack(f">{len(deltas)}Q", *(delta & 0xFFFFFFFFFFFFFFFF for delta in deltas))
+    return _transpose(packed)
 
 
 def _unpack_deltas(raw: bytes) -> "array[int]":
@@ -113,23 +116,40 @@ def _restore(raw: bytes) -> bytes:
 
 def encode_series(series: Sequence[Series]) -> bytes:
     """Points by key, packed: about 8 to 10 bytes a point once there are many."""
-    return pack(_columns(series))
+    return pack(
+        _columns(
+            [s.key for s in series],
+            [len(s.values) for s in series],
+            [value for s in series for value in s.values],
+            [time for s in series for time in s.timestamps],
+            [step for s in series for step in s.steps],
+        )
+    )
 
 
 def decode_series(blob: bytes) -> Iterator[Series]:
-    raw = unpack(blob)
-    (header_size,) = struct.unpack_from(">I", raw)
-    keys, counts = json.loads(raw[4 : 4 + header_size])
-    body = memoryview(raw)[4 + header_size :]
-    column = len(body) // 3
-    values = _unpack_doubles(bytes(body[:column]))
-    times = _unpack_deltas(bytes(body[column : 2 * column]))
-    steps = _unpack_deltas(bytes(body[2 * column :]))
+    keys, counts, values, times, steps = _read(blob)
     start = 0
     for key, count in zip(keys, counts, strict=True):
         end = start + count
         yield Series(key, values[start:end], times[start:end], steps[start:end])
         start = end
+
+
+def _read(blob: bytes) -> "tuple[list[str], list[int], array[float], array[int], array[int]]":
+    """The columns of all keys: names, numbers of points, values, timestamps, steps."""
+    raw = unpack(blob)
+    (header_size,) = struct.unpack_from(">I", raw)
+    keys, counts = json.loads(raw[4 : 4 + header_size].decode())
+    body = raw[4 + header_size :]
+    column = len(body) // 3
+    return (
+        keys,
+        counts,
+        _unpack_doubles(body[:column]),
+        _unpack_deltas(body[column : 2 * column]),
+        _unpack_deltas(body[2 * column :]),
+    )
 
 
 def encode_points(points: Iterable[Metric]) -> bytes:
@@ -139,7 +159,9 @@ def encode_points(points: Iterable[Metric]) -> bytes:
         by_key.setdefault(point.key, []).append(point)
     series = []
     for key in sorted(by_key):
-        held = sorted(by_key[key], key=lambda p: (p.step, p.timestamp, struct.pack(">d", p.value)))
+        held = by_key[key]
+        if len(held) > 1:
+            held.sort(key=lambda p: (p.step, p.timestamp, struct.pack(">d", p.value)))
         series.append(
             Series(key, [p.value for p in held], [p.timestamp for p in held], [p.step for p in held])
         )
@@ -148,10 +170,19 @@ def encode_points(points: Iterable[Metric]) -> bytes:
 
 def encode_latest(latest: Mapping[str, Metric]) -> bytes:
     """The latest point of each key, in the order of the keys."""
-    return encode_series(
-        [Series(key, (m.value,), (m.timestamp,), (m.step,)) for key, m in sorted(latest.items())]
+    keys = sorted(latest)
+    points = [latest[key] for key in keys]
+    return pack(
+        _columns(
+            keys,
+            [1] * len(points),
+            [point.value for point in points],
+            [point.timestamp for point in points],
+            [point.step for point in points],
+        )
     )
 
 
 def decode_latest(blob: bytes) -> dict[str, Metric]:
-    return {s.key: Metric(s.key, s.values[0], s.timestamps[0], s.steps[0]) for s in decode_series(blob)}
+    keys, _, values, times, steps = _read(blob)
+    return dict(zip(keys, map(Metric, keys, values, times, steps), strict=True))

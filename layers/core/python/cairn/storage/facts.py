@@ -27,12 +27,13 @@ def names(touch: Touch) -> set[str]:
 
 def read_into(draft: Draft, entries: Entries) -> Draft:
     """Fill a draft's mappings."""
+    params, tags = draft.params, draft.tags
     for entry, value in entries.items():
         kind, name = entry[0], entry[1:]
         if kind == PARAM:
-            draft.params[name] = value
+            params[name] = value
         elif kind == TAG:
-            draft.tags[name] = value
+            tags[name] = value
         elif kind == DATASET:
             draft.datasets[_dataset_parts(name)] = value
         elif kind == MODEL_INPUT:
