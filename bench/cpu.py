@@ -27,6 +27,12 @@ from cairn.app import build_local, build_local_aws
 from cairn.http import App, handle, to_lambda
 from cairn.settings import Settings
 
+_KEPT_ALIVE = """
+from moto.server import main
+from werkzeug.serving import WSGIRequestHandler
+WSGIRequestHandler.protocol_version = "HTTP/1.1"  # as DynamoDB: a connection serves many requests
+main()
+"""
 KEYS = 100
 BATCH_BUDGET = 3.0
 PAGE_BUDGET = 25.0
@@ -142,7 +148,7 @@ def _moto_server() -> Iterator[str]:
         port: int = probe.getsockname()[1]
     os.environ.update(AWS_ACCESS_KEY_ID="bench", AWS_SECRET_ACCESS_KEY="bench")
     process = subprocess.Popen(
-        [sys.executable, "-m", "moto.server", "-H", HOST, "-p", str(port)],
+        [sys.executable, "-c", _KEPT_ALIVE, "-H", HOST, "-p", str(port)],
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
     )
