@@ -94,5 +94,5 @@ def test_deleting_and_restoring_an_experiment_costs_the_same_at_any_size(api: Ap
             api.run(experiment)
         for path in ("experiments/delete", "experiments/restore"):
             cost = api.cost_of_post(path, {"experiment_id": experiment})
-            assert cost == [1, 4, 0]
+            assert cost == [2, 6, 1]
             assert within(cost, "experiment_stage")

@@ -28,6 +28,8 @@ from mlflow.entities import (
 
 from cairn.domain import entities
 from cairn.services.ports import Stores
+from cairn.storage.experiments import Experiments
+from cairn.storage.sqlite import SqliteTable
 from tests.matching import MatchingIndex
 
 with warnings.catch_warnings():  # SQLAlchemy deprecates what MLflow uses
@@ -54,18 +56,22 @@ USERS = ("", "alice", "Bob")
 
 @dataclass(slots=True, repr=False)
 class Universe:
-    """MLflow's store, and what it holds as Cairn's entities."""
+    """MLflow's store, and what it holds as Cairn's entities; experiments as Cairn stores them."""
 
     reference: SqlAlchemyStore
-    experiments: list[entities.Experiment] = field(default_factory=list)
+    table: SqliteTable = field(default_factory=lambda: SqliteTable(None))
     runs: list[entities.Run] = field(default_factory=list)
     models: list[entities.LoggedModel] = field(default_factory=list)
+
+    def close(self) -> None:
+        self.reference.engine.dispose()
+        self.table.close()
 
     def stores(self) -> Stores:
         """Stores that hold the same."""
         fake: Any = cast("Any", None)
         return Stores(
-            experiments=cast("Any", _Experiments(self.experiments)),
+            experiments=Experiments(self.table, str),
             runs=fake,
             index=MatchingIndex(self.runs),
             indexer=fake,
@@ -76,17 +82,6 @@ class Universe:
             clock=fake,
             bits=fake,
         )
-
-
-@dataclass(frozen=True)
-class _Experiments:
-    held: list[entities.Experiment]
-
-    def scan(self, *, with_tags: bool) -> Iterator[entities.Experiment]:
-        return iter(self.held)
-
-    def with_tags(self, experiments: Sequence[entities.Experiment]) -> Sequence[entities.Experiment]:
-        return experiments
 
 
 class _Datasets:
@@ -214,18 +209,19 @@ def _read(universe: Universe, run_ids: list[str]) -> None:
     store = universe.reference
     universe.runs = [_run(store.get_run(run_id)) for run_id in run_ids]
     found = store.search_experiments(ViewType.ALL, max_results=1000)
-    universe.experiments = [
-        entities.Experiment(
-            one.experiment_id,
-            one.name,
-            one.artifact_location,
-            one.lifecycle_stage,
-            one.creation_time,
-            one.last_update_time,
-            dict(one.tags),
+    experiments = Experiments(universe.table, str)
+    for one in found:
+        experiments.add(
+            entities.Experiment(
+                one.experiment_id,
+                one.name,
+                one.artifact_location,
+                one.lifecycle_stage,
+                one.creation_time,
+                one.last_update_time,
+                dict(one.tags),
+            )
         )
-        for one in found
-    ]
     with store.ManagedSessionMaker() as session:
         for row in session.query(SqlLoggedModel).all():
             universe.models.append(_model(row.to_mlflow_entity(), row.lifecycle_stage))

@@ -57,7 +57,7 @@ def universe(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Universe]:
         warnings.simplefilter("ignore")
         made = make(folder, seed=20, runs=70, models=40)
     yield made
-    made.reference.engine.dispose()
+    made.close()
 
 
 def _reference(search: Callable[[], Any]) -> tuple[list[Any], str]:

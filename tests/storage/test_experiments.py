@@ -22,8 +22,8 @@ def test_an_experiment_comes_back_as_it_was_made(table: Table) -> None:
     )
     assert experiments.get("1") == experiments.get("01") == experiments.find("iris") == made
     assert experiments.create("other", "s3://bucket/x", {}, 1_001).artifact_location == "s3://bucket/x"
-    assert [one.experiment_id for one in experiments.scan(with_tags=False)] == ["1", "2"]
-    assert [one.tags for one in experiments.scan(with_tags=True)] == [made.tags, {}]
+    assert [one.experiment_id for one in experiments.scan(with_tags=False)] == ["2", "1"]
+    assert [one.tags for one in experiments.scan(with_tags=True)] == [{}, made.tags]
 
 
 def test_the_default_experiment_is_made_once(table: Table) -> None:

@@ -16,10 +16,11 @@ from typing import Any
 
 from cairn.errors import InvalidParameterValue
 from cairn.search.order import Column, Ordering, Position
-from cairn.search.tree import Scalar
 
 _VERSION = b"\x01"
 _CHECKSUM = 12  # bytes
+RESUMED = 3
+"""A place that no column has: what follows tells how far a pass came."""
 _TOKEN = re.compile(r"[A-Za-z0-9_-]+")
 
 
@@ -39,8 +40,27 @@ def decode(query: bytes, token: str | None, ordering: Ordering[Any]) -> Position
 
     Raises InvalidParameterValue for what is no token of this query.
     """
+    return _position(_places(query, token), ordering.columns) if token else None
+
+
+def decode_resumed(
+    query: bytes, token: str | None, ordering: Ordering[Any]
+) -> tuple[Position | None, str | None]:
+    """The same for a search that may stop in the middle of a pass over everything: its token begins with
+    the place ``RESUMED`` and a text that says how far the pass came; the position is behind it."""
     if not token:
-        return None
+        return None, None
+    places = _places(query, token)
+    if not places or places[0][0] != RESUMED:
+        return _position(places, ordering.columns), None
+    text = places[0][1]
+    if not isinstance(text, str):
+        raise InvalidParameterValue("Invalid page token, its position cannot be read")
+    return (_position(places[1:], ordering.columns) if places[1:] else None), text
+
+
+def _places(query: bytes, token: str) -> Position:
+    """What a token of this query holds: pairs, whatever is in them."""
     if not _TOKEN.fullmatch(token):
         raise InvalidParameterValue("Invalid page token, could not base64-decode")
     try:
@@ -53,22 +73,20 @@ def decode(query: bytes, token: str | None, ordering: Ordering[Any]) -> Position
         raise InvalidParameterValue("Invalid page token, it is of no format that this server knows")
     if raw[1 : 1 + _CHECKSUM] != _checksum(query, payload):
         raise InvalidParameterValue("Invalid page token, it was altered or belongs to another query")
-    return _position(payload, ordering.columns)
+    try:
+        return tuple((place, value) for place, value in json.loads(payload))
+    except (ValueError, TypeError, RecursionError):
+        raise InvalidParameterValue("Invalid page token, its position cannot be read") from None
 
 
 def _checksum(query: bytes, payload: bytes) -> bytes:
     return hashlib.sha256(_VERSION + query + payload).digest()[:_CHECKSUM]
 
 
-def _position(payload: bytes, columns: Sequence[Column[Any]]) -> Position:
+def _position(places: Position, columns: Sequence[Column[Any]]) -> Position:
     """The position of a payload whose checksum is right; a forger's nonsense is refused all the same."""
-    try:
-        held = json.loads(payload)
-        places: list[tuple[int, Scalar]] = [(place, value) for place, value in held]
-    except (ValueError, TypeError, RecursionError):
-        raise InvalidParameterValue("Invalid page token, its position cannot be read") from None
     if len(places) != len(columns) or not all(
         column.accepts(place, value) for column, (place, value) in zip(columns, places, strict=True)
     ):
         raise InvalidParameterValue("Invalid page token, its position is of another order")
-    return tuple(places)
+    return places

@@ -108,8 +108,10 @@ def experiment_ordering(orders: Sequence[Order]) -> Ordering[Experiment]:
     """Experiments by ``orders`` (creation_time DESC, experiment_id ASC where there are none), ties by
     experiment_id DESC."""
     orders = orders or _NEWEST_EXPERIMENTS
-    columns = [_experiment_column(order) for order in orders]
-    return Ordering((*columns, _experiment_column(Order("attribute", "experiment_id", ascending=False))))
+    natural = tuple(orders[:2]) == _NEWEST_EXPERIMENTS
+    columns = [_experiment_column(order) for order in (orders[:2] if natural else orders)]
+    tie = _experiment_column(Order("attribute", "experiment_id", ascending=False))
+    return Ordering((*columns, tie), natural)
 
 
 _NEWEST_EXPERIMENTS = (

@@ -14,6 +14,7 @@ from cairn.domain.draft import Draft, Touch
 from cairn.domain.entities import Dataset, Experiment, LoggedModel, Metric, Run
 from cairn.domain.indexing import Outcome
 from cairn.ids import RandomBits
+from cairn.search.experiments import ExperimentSearch
 from cairn.search.plan import Pause, Search
 
 
@@ -43,10 +44,11 @@ class ExperimentStore(Protocol):
     def delete_tag(self, experiment_id: str, key: str) -> None: ...
 
     def scan(self, *, with_tags: bool) -> Iterator[Experiment]:
-        """Every experiment, in no order; without tags where those are not asked for."""
+        """Every experiment, the newest first; without tags where those are not asked for."""
 
-    def with_tags(self, experiments: Sequence[Experiment]) -> Sequence[Experiment]:
-        """The same experiments with their tags."""
+    def search(self, search: ExperimentSearch) -> Iterator[Experiment | Pause]:
+        """Those that match, in order, with their tags; a Pause as the last where the search stopped before
+        it had read more than one request may."""
 
 
 class RunStore(Protocol):

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import islice
 from typing import Any, TypeVar
 
-from cairn.domain.entities import ACTIVE, DELETED, Experiment
+from cairn.domain.entities import ACTIVE, DELETED
 from cairn.errors import InvalidParameterValue
 from cairn.ids import experiment_number
 from cairn.protocol import render
@@ -18,7 +18,8 @@ from cairn.protocol.messages.experiments import SearchDatasets, SearchExperiment
 from cairn.protocol.messages.models import SearchLoggedModels
 from cairn.protocol.messages.runs import SearchRuns
 from cairn.search import cursor, fields, logged_models
-from cairn.search.match import experiment_filter, run_filter
+from cairn.search.experiments import experiment_search
+from cairn.search.match import run_filter
 from cairn.search.order import Ordering, Position, experiment_ordering, run_ordering
 from cairn.search.plan import Pause, Search, plan
 from cairn.search.tree import Order
@@ -84,25 +85,15 @@ def search_experiments(
     tree = fields.read_filter(fields.EXPERIMENTS, request.filter)
     ordering = experiment_ordering(fields.read_order(fields.EXPERIMENTS, request.order_by))
     query = cursor.fingerprint("experiments", request.filter, request.view_type, list(request.order_by))
-    after = cursor.decode(query, request.page_token, ordering)
-    meets, stages = experiment_filter(tree), _STAGES[request.view_type]
-    with_tags = any(comparison.kind == "tag" for comparison in tree)
-    found = (
-        experiment
-        for experiment in stores.experiments.scan(with_tags=with_tags)
-        if experiment.lifecycle_stage in stages and meets(experiment)
+    after = cursor.decode_resumed(query, request.page_token, ordering)
+    rows = stores.experiments.search(
+        experiment_search(tree, _STAGES[request.view_type], ordering, after, request.max_results + 1)
     )
-    rows = _first(found, ordering, after, request.max_results + 1)
-
-    def show(experiments: Sequence[Experiment]) -> Iterable[Json]:
-        whole = experiments if with_tags else stores.experiments.with_tags(experiments)
-        return map(render.experiment, whole)
-
     return _page(
         "experiments",
         rows,
         request.max_results,
-        show,
+        lambda experiments: map(render.experiment, experiments),
         query,
         ordering.position,
     )

@@ -1,7 +1,8 @@
-"""Experiments: a head that every write of a run reads, a list entry, a name guard, an item for each tag.
+"""Experiments: a head that every write of a run reads, two list entries, a name guard, an item per tag.
 
 Stage and epoch lie in the head, so that deleting or restoring an experiment of any size is one transaction.
-The name guard makes names unique, those of deleted experiments included.
+The name guard makes names unique, those of deleted experiments included. The head and the tags' items are
+what counts; list entries are for searches (``listing``) and change in the same transactions.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -12,9 +13,12 @@ from cairn.domain.entities import ACTIVE, DELETED, Experiment
 from cairn.domain.lifecycle import require_active_experiment
 from cairn.errors import BadRequest, InvalidState, ResourceAlreadyExists, ResourceDoesNotExist
 from cairn.ids import DEFAULT_EXPERIMENT_ID, experiment_hex, experiment_number
+from cairn.search.experiments import ExperimentSearch
+from cairn.search.plan import Pause
 from cairn.storage import keys
 from cairn.storage.codec import FORMAT
 from cairn.storage.expr import Absent, Add, And, Exists, Set, eq
+from cairn.storage.listing import Listing, entry_puts, entry_updates, tag_update
 from cairn.storage.table import ConditionFailed, Delete, Item, Key, Put, Query, Table, TransactWrite, Update
 
 DEFAULT_NAME = "Default"
@@ -27,6 +31,7 @@ class Experiments:
     def __init__(self, table: Table, location_of: Callable[[str], str]) -> None:
         self._table = table
         self._location_of = location_of
+        self._listing = Listing(table)
 
     def ensure_default(self, now: int) -> None:
         """Make the experiment ``0`` unless it is there: 1 GetItem, the first time 1 TransactWriteItems."""
@@ -40,12 +45,12 @@ class Experiments:
                 now,
             )
             try:
-                self._insert(default)
+                self.add(default)
             except ConditionFailed:
                 return  # another process made it at the same moment
 
     def create(self, name: str, location: str | None, tags: Mapping[str, str], now: int) -> Experiment:
-        """1 UpdateItem of the counter, 1 TransactWriteItems of 3; tags before them, 1 request per 25."""
+        """1 GetItem of the name guard, 1 UpdateItem of the counter, then as ``add``."""
         if self._table.get(keys.name_guard(name)) is not None:
             raise ResourceAlreadyExists(f"Experiment(name={name}) already exists.")
         number = self._table.update(Update(keys.COUNTER, (Add("n", 1), Set("f", FORMAT))))["n"]
@@ -53,15 +58,33 @@ class Experiments:
         experiment = Experiment(
             experiment_id, name, location or self._location_of(experiment_id), ACTIVE, now, now, dict(tags)
         )
-        if tags:  # unreachable until the head is there
-            self._table.batch_write(
-                [_tag_put(_hex(experiment_id), key, value) for key, value in tags.items()]
-            )
         try:
-            self._insert(experiment)
+            self.add(experiment)
         except ConditionFailed:
             raise ResourceAlreadyExists(f"Experiment(name={name}) already exists.") from None
         return experiment
+
+    def add(self, experiment: Experiment) -> None:
+        """An experiment as it stands: 1 BatchWriteItem per 25 tags, unreachable until the head is there,
+        and 1 TransactWriteItems of 4. ConditionFailed where its name or number is taken."""
+        number = _hex(experiment.experiment_id)
+        self._table.batch_write([_tag_put(number, key, value) for key, value in experiment.tags.items()])
+        head = {
+            "f": FORMAT,
+            "n": experiment.name,
+            "loc": experiment.artifact_location,
+            "st": experiment.lifecycle_stage,
+            "ct": experiment.creation_time,
+            "ut": experiment.last_update_time,
+            "ep": 0,
+        }
+        self._table.transact(
+            [
+                _guard_put(experiment.name, number),
+                Put({**_named(keys.experiment_head(number)), **head}, Absent()),
+                *entry_puts(number, experiment),
+            ]
+        )
 
     def get(self, experiment_id: str) -> Experiment:
         """1 Query of head and tags (more for more than 1 MB of tags)."""
@@ -77,7 +100,7 @@ class Experiments:
         return None if guard is None else self.get(str(int(guard["e"], 16)))
 
     def rename(self, experiment_id: str, name: str, now: int) -> None:
-        """1 GetItem, 1 TransactWriteItems of 4 (of 2 where the name stays)."""
+        """1 GetItem, 1 TransactWriteItems of 5 (of 3 where the name stays)."""
         experiment, head = self._head(experiment_id)
         if head["st"] != ACTIVE:
             raise InvalidState("Cannot rename a non-active experiment.")
@@ -85,7 +108,7 @@ class Experiments:
         condition = And((eq("st", ACTIVE), eq("n", head["n"])))
         writes: list[TransactWrite] = [
             Update(keys.experiment_head(experiment), changes, condition),
-            Update(keys.experiment_list_entry(experiment), changes, Exists()),
+            *entry_updates(experiment, head["ct"], {"n": name, "u": now}),
         ]
         if name != head["n"]:
             writes.append(_guard_put(name, experiment))
@@ -98,43 +121,41 @@ class Experiments:
             self.rename(experiment_id, name, now)  # renamed or deleted meanwhile: decide anew
 
     def delete(self, experiment_id: str, now: int) -> None:
-        """1 TransactWriteItems of 2, whatever the number of runs."""
+        """1 GetItem, 1 TransactWriteItems of 3, whatever the number of runs."""
         self._set_stage(experiment_id, ACTIVE, DELETED, now)
 
     def restore(self, experiment_id: str, now: int) -> None:
-        """1 TransactWriteItems of 2, whatever the number of runs."""
+        """1 GetItem, 1 TransactWriteItems of 3, whatever the number of runs."""
         self._set_stage(experiment_id, DELETED, ACTIVE, now)
 
     def set_tag(self, experiment_id: str, key: str, value: str) -> None:
-        """1 GetItem, 1 PutItem."""
+        """2 GetItems, 1 TransactWriteItems of 2."""
         experiment, head = self._head(experiment_id)
         require_active_experiment(experiment_id, head["st"])
-        self._table.put(_tag_put(experiment, key, value))
+        entry = keys.experiment_list_entry(keys.DETAILED, experiment, head["ct"])
+        held = self._table.get(entry) or _named(entry)
+        self._table.transact([_tag_put(experiment, key, value), tag_update(held, key, value)])
 
     def delete_tag(self, experiment_id: str, key: str) -> None:
-        """1 GetItem, 1 DeleteItem."""
+        """1 GetItem, 1 TransactWriteItems of 2."""
         experiment, head = self._head(experiment_id)
         require_active_experiment(experiment_id, head["st"])
+        entry = _named(keys.experiment_list_entry(keys.DETAILED, experiment, head["ct"]))
+        tag = Delete(keys.experiment_tag(experiment, key), Exists())
         try:
-            self._table.delete(Delete(keys.experiment_tag(experiment, key), Exists()))
+            self._table.transact([tag, tag_update(entry, key, None)])
         except ConditionFailed:
             raise ResourceDoesNotExist(
                 f"No tag with name: {key} in experiment with id {experiment_id}"
             ) from None
 
     def scan(self, *, with_tags: bool) -> Iterator[Experiment]:
-        """1 Query per MB of list entries (about 200 bytes each); with tags 1 Query more for each."""
-        for item in self._all(Query(keys.EXPERIMENT_LIST)):
-            experiment_id = str(int(item["sk"][2:], 16))
-            tags = _tags(self._own_items(_hex(experiment_id), keys.TAG_PREFIX)) if with_tags else {}
-            yield _experiment(experiment_id, item, tags)
+        """Every experiment, the newest first: 4 Queries for 2,000 of them (``Listing.scan``)."""
+        return self._listing.scan(with_tags=with_tags)
 
-    def with_tags(self, experiments: Sequence[Experiment]) -> list[Experiment]:
-        """1 Query for each."""
-        return [
-            replace(one, tags=_tags(self._own_items(_hex(one.experiment_id), keys.TAG_PREFIX)))
-            for one in experiments
-        ]
+    def search(self, search: ExperimentSearch) -> Iterator[Experiment | Pause]:
+        """Those that match, in order: its prices are ``Listing.search``'s."""
+        return self._listing.search(search)
 
     def _head(self, experiment_id: str) -> tuple[str, Item]:
         experiment = experiment_hex(experiment_id)
@@ -143,34 +164,14 @@ class Experiments:
             raise experiment_missing(experiment_id)
         return experiment, head
 
-    def _insert(self, experiment: Experiment) -> None:
-        number = _hex(experiment.experiment_id)
-        shown = {
-            "f": FORMAT,
-            "n": experiment.name,
-            "loc": experiment.artifact_location,
-            "st": experiment.lifecycle_stage,
-            "ct": experiment.creation_time,
-            "ut": experiment.last_update_time,
-        }
-        self._table.transact(
-            [
-                _guard_put(experiment.name, number),
-                Put({**_named(keys.experiment_head(number)), **shown, "ep": 0}, Absent()),
-                Put({**_named(keys.experiment_list_entry(number)), **shown}, Absent()),
-            ]
-        )
-
     def _set_stage(self, experiment_id: str, old: str, new: str, now: int) -> None:
-        experiment = experiment_hex(experiment_id)
-        if experiment is None:
-            raise experiment_missing(experiment_id)
-        changes = (Set("st", new), Set("ut", now))
+        experiment, head = self._head(experiment_id)
+        changes = (Set("st", new), Set("ut", now), Add("ep", 1))
         try:
             self._table.transact(
                 [
-                    Update(keys.experiment_head(experiment), (*changes, Add("ep", 1)), eq("st", old)),
-                    Update(keys.experiment_list_entry(experiment), changes, Exists()),
+                    Update(keys.experiment_head(experiment), changes, eq("st", old)),
+                    *entry_updates(experiment, head["ct"], {"s": new, "u": now}),
                 ]
             )
         except ConditionFailed:
@@ -209,7 +210,7 @@ def _tag_put(experiment: str, key: str, value: str) -> Put:
     return Put({**_named(keys.experiment_tag(experiment, key)), "f": FORMAT, "t": value})
 
 
-def _tags(items: Iterator[Item] | Sequence[Item]) -> dict[str, str]:
+def _tags(items: Sequence[Item]) -> dict[str, str]:
     return {item["sk"][len(keys.TAG_PREFIX) :]: item["t"] for item in items}
 
 

@@ -2,7 +2,8 @@
 
     item                       pk             sk
     experiment counter         W              C
-    experiment list entry      W#L            E#<experiment>
+    experiment list entry      W#L#<shard>    <max - created><experiment>
+    the same with tags         W#D#<shard>    <max - created><experiment>
     name guard                 W#N            N#<sha256 of the name>
     experiment head            E#<experiment> #
     experiment tag             E#<experiment> #G#<key>
@@ -33,7 +34,8 @@ MAX_INT64 = 2**63 - 1
 MIN_INT64 = -(2**63)
 
 COUNTER = Key("W", "C")
-EXPERIMENT_LIST = "W#L"
+LISTED, DETAILED = "W#L#", "W#D#"
+LIST_SHARDS = 4
 NAME_GUARDS = "W#N"
 HEAD = "#"
 TAG_PREFIX = "#G#"
@@ -68,8 +70,24 @@ def from_descending(text: str) -> int:
     return MAX_INT64 - int(text, 16)
 
 
-def experiment_list_entry(experiment: str) -> Key:
-    return Key(EXPERIMENT_LIST, f"E#{experiment}")
+def experiment_list(kind: str, shard: int) -> str:
+    """A part of the list of all experiments: ``LISTED``, or ``DETAILED`` with locations and tags."""
+    return f"{kind}{shard}"
+
+
+def experiment_list_entry(kind: str, experiment: str, created: int) -> Key:
+    """Ascending keys give creation_time DESC, experiment_id ASC."""
+    shard = int(experiment, 16) % LIST_SHARDS
+    return Key(experiment_list(kind, shard), experiment_position(experiment, created))
+
+
+def experiment_position(experiment: str, created: int) -> str:
+    return descending(created) + experiment
+
+
+def experiment_of_position(sort_key: str) -> tuple[str, int]:
+    """Experiment and its creation time from the sort key of a list entry."""
+    return sort_key[16:], from_descending(sort_key[:16])
 
 
 def name_guard(name: str) -> Key:
