@@ -9,9 +9,11 @@ import json
 import os
 import subprocess
 import sys
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
 import requests
@@ -19,6 +21,8 @@ from botocore.auth import SigV4Auth
 from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials
 
+from cairn.ids import experiment_hex
+from cairn.storage import keys
 from infra import packages
 from infra.app import build
 from infra.settings import Settings
@@ -26,6 +30,9 @@ from tests.e2e.deployment import deploy
 from tests.e2e.emulator import REGION, Emulator, running
 
 STAGE = "e2e"
+QUIET_MS = 3_000
+INDEXED_S = 60
+"""A bound, not an expectation: quiet, margin, and two polls of the emulator make about ten seconds."""
 CREATE_RUN = "/api/2.0/mlflow/runs/create"
 
 
@@ -36,6 +43,7 @@ class Deployment:
     uri: str
     emulator: Emulator
     bucket: str
+    table: str
     users: dict[str, tuple[str, str]]
 
     def send(
@@ -65,6 +73,16 @@ class Deployment:
             verify=str(self.emulator.certificate),
         )
 
+    def items(self, pk: str) -> list[dict[str, dict[str, str]]]:
+        """What the table holds in a partition, with the rights of the account's owner."""
+        answer = self.emulator.client("dynamodb").query(
+            TableName=self.table,
+            KeyConditionExpression="pk = :pk",
+            ExpressionAttributeValues={":pk": {"S": pk}},
+            ConsistentRead=True,
+        )
+        return list(answer["Items"])
+
     def environment(self, user: str) -> dict[str, str]:
         """What a training machine sets: a tracking URI, SigV4, credentials; and where AWS is today."""
         key, secret = self.users[user]
@@ -87,11 +105,14 @@ class Deployment:
 def deployed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployment]:
     folder = tmp_path_factory.mktemp("deployed")
     assembly = folder / "cdk.out"
-    build(Settings(stage=STAGE), platform=packages.HOST, outdir=assembly, environment={}).synth()
+    settings = Settings(stage=STAGE)
+    build(settings, platform=packages.HOST, quiet_ms=QUIET_MS, outdir=assembly, environment={}).synth()
     with running(folder) as emulator:
         outputs = deploy(emulator, assembly, REGION)
+        _allow_batches(emulator)
         api = outputs[f"Cairn-{STAGE}-Api"]
-        bucket = outputs[f"Cairn-{STAGE}-Data"]["BucketName"]
+        data = outputs[f"Cairn-{STAGE}-Data"]
+        bucket = data["BucketName"]
         # https://<api id>.execute-api.<region>.amazonaws.com/<stage>, at the emulator's own address
         api_id = api["TrackingUri"].removeprefix("https://").partition(".")[0]
         invoke = {"Effect": "Allow", "Action": "execute-api:Invoke", "Resource": api["InvokeArn"]}
@@ -107,7 +128,18 @@ def deployed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployment]:
             "eve": _user(emulator, "eve", [objects]),
         }
         uri = f"{emulator.url}/_aws/execute-api/{api_id}/{STAGE}"
-        yield Deployment(uri, emulator, bucket, users)
+        yield Deployment(uri, emulator, bucket, data["TableName"], users)
+
+
+def _allow_batches(emulator: Emulator) -> None:
+    """In AWS a batch of messages asks for sqs:SendMessage, which the roles have ("Actions, resources, and
+    condition keys for Amazon SQS"); the emulator asks for an action that AWS does not know."""
+    iam = emulator.client("iam")
+    statement = {"Effect": "Allow", "Action": "sqs:SendMessageBatch", "Resource": "*"}
+    document = json.dumps({"Version": "2012-10-17", "Statement": [statement]})
+    for role in iam.list_roles()["Roles"]:
+        if "UpkeepMarks" in role["RoleName"] or "UpkeepOverdue" in role["RoleName"]:
+            iam.put_role_policy(RoleName=role["RoleName"], PolicyName="batch", PolicyDocument=document)
 
 
 def _user(emulator: Emulator, name: str, statements: Sequence[Mapping[str, object]]) -> tuple[str, str]:
@@ -222,3 +254,45 @@ def test_a_policy_may_allow_reading_alone(deployed: Deployment) -> None:
     assert read.json()["experiment"]["name"] == "Default"
     write = deployed.send("reader", "POST", CREATE_RUN, b'{"experiment_id": "0"}')
     assert write.status_code == 403
+
+
+def test_a_run_that_went_quiet_is_indexed_in_the_background(deployed: Deployment) -> None:
+    """From the write through the table's stream, its filter, the queue and its delay to the index."""
+
+    def post(path: str, body: Mapping[str, object]) -> dict[str, Any]:
+        answer = deployed.send("ada", "POST", f"/api/2.0/mlflow/{path}", json.dumps(body).encode())
+        assert answer.status_code == 200, answer.text
+        return dict(answer.json())
+
+    experiment = post("experiments/create", {"name": "quiet"})["experiment_id"]
+    runs = {}
+    for loss in (0.5, 0.25):
+        run_id = post("runs/create", {"experiment_id": experiment})["run"]["info"]["run_id"]
+        point = {"key": "loss", "value": loss, "timestamp": 1, "step": 0}
+        post("runs/log-batch", {"run_id": run_id, "metrics": [point]})
+        runs[run_id] = loss
+    search = {"experiment_ids": [experiment], "order_by": ["metrics.loss ASC"]}
+    best_first = sorted(runs, key=runs.__getitem__)
+
+    def found() -> list[str]:
+        return [run["info"]["run_id"] for run in post("runs/search", search)["runs"]]
+
+    digits = experiment_hex(experiment)
+    assert digits is not None
+    marks, entries = keys.dirty_partition(digits), keys.index_partition(digits, "a0", "mloss")
+    assert found() == best_first, "before the index knows them"
+    deadline = time.monotonic() + INDEXED_S
+    while deployed.items(marks) and time.monotonic() < deadline:
+        time.sleep(0.5)
+    assert not deployed.items(marks), deployed.emulator.log.read_text()[-4000:]
+    assert {item["sk"]["S"][-32:] for item in deployed.items(entries)} == set(runs)
+    assert found() == best_first, "off the index"
+
+
+def test_the_hourly_look_for_overdue_runs_may_do_what_it_does(deployed: Deployment) -> None:
+    """Half an hour cannot pass here: its reads are allowed, and what it would send is tested elsewhere."""
+    client = deployed.emulator.client("lambda")
+    names = [f["FunctionName"] for f in client.list_functions()["Functions"]]
+    (overdue,) = [name for name in names if "Overdue" in name]
+    answer = client.invoke(FunctionName=overdue, Payload=b"{}")
+    assert "FunctionError" not in answer, answer["Payload"].read()
