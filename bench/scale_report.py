@@ -13,7 +13,8 @@ SHOWN = (1, 2, 100)
 @dataclass(slots=True)
 class PageCost:
     """What one page took: requests to the API (more than one where it answered short pages), requests to
-    the table, read units, and seconds; of one API request at most ``most_units`` and ``longest``."""
+    the table, read units, and seconds; of one API request at most ``most_units`` and ``longest``. Not
+    ``whole``: given up before it had all its rows."""
 
     calls: int = 0
     requests: int = 0
@@ -23,6 +24,7 @@ class PageCost:
     longest: float = 0
     cpu: float = 0
     rows: int = 0
+    whole: bool = True
 
     def add(self, measured: Measurement, wall: float, cpu: float) -> None:
         self.calls += 1
@@ -80,7 +82,8 @@ def _text(pages: Sequence[PageCost], number: int) -> str:
         return "-"
     cost = pages[number - 1]
     return (
-        f"{cost.rows} rows, {cost.calls} calls, {cost.requests} requests, {cost.units:,.1f} units, "
+        f"{cost.rows} rows{'' if cost.whole else ' (given up)'}, {cost.calls} calls, "
+        f"{cost.requests} requests, {cost.units:,.1f} units, "
         f"{cost.wall * 1000:.0f} ms ({cost.cpu * 1000:.0f} CPU)"
     )
 
@@ -114,7 +117,7 @@ def _cells(pages: Sequence[PageCost], number: int) -> str:
         return " | ".join("–" * 5)
     cost = pages[number - 1]
     times = f"{cost.wall * 1000:,.0f} | {cost.cpu * 1000:,.0f}"
-    return f"{cost.calls} | {cost.requests} | {cost.units:,.1f} | {times}"
+    return f"{cost.calls}{'' if cost.whole else '+'} | {cost.requests} | {cost.units:,.1f} | {times}"
 
 
 def _worst(searched: Searched) -> str:
@@ -139,7 +142,8 @@ was computed apart. Requests and read units are those that DynamoDB would bill; 
 ## Pages of 100 runs
 
 Figures at {few:,} runs, then at {loaded.runs:,}. An API request that would pass its budget answers a short
-page with a token; *calls* says how many of them filled the page. *Requests* are those to the table.
+page with a token; *calls* says how many of them filled the page (*60+*: given up after 60).
+*Requests* are those to the table.
 
 | search | match | page | calls | requests | units | ms | CPU ms | calls | requests | units | ms | CPU ms |
 |---|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|
