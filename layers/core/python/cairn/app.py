@@ -22,20 +22,20 @@ from cairn.storage.datasets import Datasets
 from cairn.storage.dirty import QUIET
 from cairn.storage.execute import RunIndex
 from cairn.storage.experiments import Experiments
-from cairn.storage.fold import Fold
 from cairn.storage.history import History
 from cairn.storage.indexer import Indexer
 from cairn.storage.models import LoggedModels
 from cairn.storage.retry import Retry
 from cairn.storage.runs import Runs
 from cairn.storage.table import Table
-from cairn.upkeep.follow import Follower
-from cairn.upkeep.overdue import Overdue
-from cairn.upkeep.queue import Queue
-from cairn.upkeep.work import Worker
 
 if TYPE_CHECKING:
     from mypy_boto3_s3.client import S3Client
+
+    from cairn.upkeep.follow import Follower
+    from cairn.upkeep.overdue import Overdue
+    from cairn.upkeep.queue import Queue
+    from cairn.upkeep.work import Worker
 
 _MEBIBYTE = 2**20
 _LAMBDA_BODY = 6 * _MEBIBYTE
@@ -58,19 +58,26 @@ def build(settings: Settings) -> App:
     )
 
 
-def build_follower(settings: Settings) -> Follower:
+def build_follower(settings: Settings) -> "Follower":
     """The function that turns records of the table's stream into tasks; it never reads the table."""
+    from cairn.upkeep.follow import Follower
+
     return Follower(_queue(settings), system_clock, settings.quiet_ms)
 
 
-def build_worker(settings: Settings) -> Worker:
+def build_worker(settings: Settings) -> "Worker":
     """The function that does the tasks of the queue."""
+    from cairn.storage.fold import Fold
+    from cairn.upkeep.work import Worker
+
     table = _table(settings)
     return Worker(Indexer(table, system_clock, settings.quiet_ms), Fold(table))
 
 
-def build_overdue(settings: Settings) -> Overdue:
+def build_overdue(settings: Settings) -> "Overdue":
     """The function that sends again what was lost."""
+    from cairn.upkeep.overdue import Overdue
+
     table = _table(settings)
     experiments = Experiments(table, settings.location_of)
     bits = random.SystemRandom().getrandbits
@@ -181,8 +188,10 @@ def _table(settings: Settings) -> Table:
     return DynamoDBTable(connect(settings.region, settings.endpoint), settings.table)
 
 
-def _queue(settings: Settings) -> Queue:
+def _queue(settings: Settings) -> "Queue":
     import boto3
+
+    from cairn.upkeep.queue import Queue
 
     sqs = boto3.client("sqs", region_name=settings.region, endpoint_url=settings.endpoint)
     return Queue(sqs, settings.queue)
