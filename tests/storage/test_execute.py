@@ -5,6 +5,7 @@ long and odd strings, in one to three experiments that are deleted and restored 
 """
 
 import math
+import os
 import random
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -18,10 +19,11 @@ from hypothesis import strategies as st
 
 from cairn.domain import runs as changes
 from cairn.domain.entities import DatasetInput, Metric, Run
-from cairn.search import fields
+from cairn.search import cursor, fields
 from cairn.search.match import run_filter
-from cairn.search.order import Position, run_ordering
+from cairn.search.order import run_ordering
 from cairn.search.plan import Pause, Search, plan
+from cairn.storage.budget import BOUNDS, Bounds
 from cairn.storage.execute import RunIndex
 from cairn.storage.indexer import Indexer
 from cairn.storage.meter import Meter
@@ -69,6 +71,9 @@ COMPARISONS = [
     "dataset.name = 'iris'",
     "dataset.digest IN ('d1', 'd2')",
     "attributes.user_id = 'ada'",
+    "attributes.status != 'RUNNING'",
+    "tags.t = ''",
+    "metrics.m = 1",
 ]
 ORDERS = [
     [],
@@ -82,10 +87,45 @@ ORDERS = [
     ["attributes.run_name ASC"],
     ["attributes.end_time DESC"],
     ["attributes.status ASC", "metrics.m DESC"],
+    ["metrics.m DESC", "attributes.start_time DESC"],
+    ["metrics.m DESC", "params.p ASC", "tags.t DESC"],
+    ["tags.t ASC", "attributes.start_time ASC"],
+    ["attributes.start_time ASC", "metrics.m ASC"],
+    ["attributes.start_time DESC", "params.p DESC"],
+    ["attributes.run_id DESC"],
+    ["attributes.artifact_uri ASC", "metrics.m ASC"],
     ["metrics.none DESC"],
 ]
 
 NUMBERS = count()
+EXAMPLES = int(os.environ.get("SEARCH_EXAMPLES", "10"))
+"""Of the slowest test; raise it to look longer."""
+
+TINY = Bounds(
+    units=12,
+    overdraft=2,
+    probe=4,
+    trial=3,
+    reserve=4,
+    sieved=2,
+    group=3,
+    most=6,
+    carried=4,
+    patience=60_000,
+)
+"""Every search pauses many times, whatever it does."""
+
+LEAST = Bounds(units=1, overdraft=0, probe=1, trial=1, reserve=1, sieved=1, group=1, most=1, carried=1)
+
+
+@dataclass
+class SetClock:
+    """A clock that stands where it is put, in milliseconds."""
+
+    now: int
+
+    def __call__(self) -> int:
+        return self.now
 
 
 @dataclass
@@ -97,6 +137,7 @@ class World:
     experiments: list[str]
     random: random.Random
     runs: list[str]
+    clock: SetClock
 
     def step(self) -> None:
         chance = self.random.random()
@@ -119,6 +160,21 @@ class World:
             self.stores.experiments.delete(experiment, NOW)
         self.stores.experiments.restore(experiment, NOW)
 
+    def touch(self, run_id: str) -> None:
+        """Write a run without changing what any search asks for; or delete, restore or finish it."""
+        change = self.random.choice(
+            [
+                changes.set_tags([("other", str(self.clock.now))]),
+                changes.set_tags([("other", str(self.clock.now))]),
+                changes.delete(),
+                changes.restore(),
+                changes.update_info("FINISHED", 3, None),
+            ]
+        )
+        if change.touch.tags and self.stores.runs.get(run_id).info.lifecycle_stage != "active":
+            return
+        self.stores.runs.change(run_id, change.touch, change.merge)
+
     def log(self, run_id: str) -> None:
         pick = self.random.choice
         steps = [
@@ -139,38 +195,67 @@ class World:
                 self.stores.change(run_id, changes.log_param(run_id, "p", pick(TEXTS)))
 
 
-def world(table: Table, seed: int, steps: int = 60) -> World:
-    stores = aggregates(table, seed=seed)
+def world(table: Table, seed: int, steps: int = 60, quiet: int = 0) -> World:
+    clock = SetClock(NOW)
+    stores = aggregates(table, seed=seed, clock=clock)
     rng = random.Random(seed)
     names = [f"experiment-{next(NUMBERS)}" for _ in range(rng.randrange(1, 4))]
     experiments = [stores.experiment(name) for name in names]
-    made = World(stores, Indexer(table, lambda: NOW, quiet=0), experiments, rng, [])
+    made = World(stores, Indexer(table, clock, quiet=quiet), experiments, rng, [], clock)
     for _ in range(steps):
         made.step()
     return made
 
 
+class Pauses:
+    """Counts them."""
+
+    count = 0
+
+
 def pages(
-    made: World, table: Table, tree: str, orders: Sequence[str], view: str, size: int
+    made: World,
+    table: Table,
+    tree: str,
+    orders: Sequence[str],
+    view: str,
+    size: int,
+    bounds: Bounds = BOUNDS,
 ) -> Iterator[list[Run]]:
+    """Page by page as the use-case does it: a pause ends a page as well, both go on by their token."""
     parsed, by = fields.read_filter(fields.RUNS, tree), fields.read_order(fields.RUNS, orders)
     ordering = run_ordering(by)
-    index = RunIndex(table, made.stores.runs, lambda: 0.0)
-    after: Position | None = None
+    index = RunIndex(table, made.stores.runs, lambda: 0.0, made.clock, bounds)
+    query, token = b"query", ""
     while True:
+        after, progress = cursor.decode_resumed(query, token, ordering)
         search = Search(
-            made.experiments, VIEWS[view], plan(parsed, by), run_filter(parsed), ordering, after, size + 1
+            made.experiments,
+            VIEWS[view],
+            plan(parsed, by),
+            run_filter(parsed),
+            ordering,
+            after,
+            size + 1,
+            progress,
         )
         page: list[Run] = []
+        pause = None
         for row in index.search(search):
-            assert not isinstance(row, Pause)
+            if isinstance(row, Pause):
+                pause = row
+                break
             page.append(row)
             if len(page) > size:
                 break
         yield page[:size]
-        if len(page) <= size:
+        if len(page) > size:
+            token = cursor.encode(query, ordering.position(page[size - 1]))
+        elif pause is not None:
+            Pauses.count += 1
+            token = cursor.encode(query, pause.position)
+        else:
             return
-        after = ordering.position(page[size - 1])
 
 
 def expected(made: World, tree: str, orders: Sequence[str], view: str) -> list[str]:
@@ -218,3 +303,64 @@ def test_every_comparison_in_every_order(sqlite: Table, orders: list[str]) -> No
     for tree in COMPARISONS:
         answered = [run.info.run_id for page in pages(made, sqlite, tree, orders, "ALL", 3) for run in page]
         assert answered == expected(made, tree, orders, "ALL"), (tree, orders)
+
+
+@pytest.mark.parametrize("bounds", [TINY, LEAST], ids=["tiny", "least"])
+@pytest.mark.parametrize("orders", ORDERS, ids=" ".join)
+def test_pauses_lose_nothing(sqlite: Table, orders: list[str], bounds: Bounds) -> None:
+    made = world(sqlite, seed=8, steps=50)
+    before = Pauses.count
+    trees = ["", *COMPARISONS]
+    made.random.shuffle(trees)
+    for number, tree in enumerate(trees[:16] if bounds is TINY else trees[:4]):
+        for size in [(3, 1_000)[number % 2]]:
+            found = pages(made, sqlite, tree, orders, "ALL", size, bounds)
+            answered = [run.info.run_id for page in found for run in page]
+            assert answered == expected(made, tree, orders, "ALL"), (tree, orders, size)
+    assert Pauses.count > before
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None, max_examples=EXAMPLES)
+@given(st.integers(0, 10_000), st.sampled_from([BOUNDS, TINY, LEAST]), st.data())
+def test_every_run_that_stays_as_it_is_comes_once(
+    sqlite: Table, seed: int, bounds: Bounds, data: Any
+) -> None:
+    """While others, among them the run at the cursor, are created, finished, changed, deleted and restored
+    between pages, and all of them indexed in between."""
+    made = world(sqlite, seed, steps=30, quiet=90_000)
+    rng = made.random
+    for _ in range(3):
+        tree = " AND ".join(data.draw(st.lists(st.sampled_from(COMPARISONS), max_size=2)))
+        orders = data.draw(st.sampled_from(ORDERS))
+        view = data.draw(st.sampled_from(sorted(VIEWS)))
+        size = data.draw(st.sampled_from([1, 3, 10]))
+        began, changed = places(made, tree, orders, view), set[str]()
+        answered: list[Run] = []
+        for number, page in enumerate(pages(made, sqlite, tree, orders, view, size, bounds)):
+            assert number < 3_000, "the search does not end"
+            answered += page
+            if number > 20:
+                made.clock.now += 1
+                continue
+            made.clock.now += rng.choice([1, 1_000, 20_000, 50_000, 100_000])
+            for _ in range(rng.randrange(3)):
+                made.step()
+            if answered and rng.random() < 0.3:
+                made.touch(answered[-1].info.run_id)
+            now = places(made, tree, orders, view)
+            changed |= {run_id for run_id in now if began.get(run_id, 0) != now[run_id]}
+        ids = [run.info.run_id for run in answered if run.info.run_id not in changed]
+        stable = {run_id: key for run_id, key in began.items() if run_id not in changed and key is not None}
+        assert ids == sorted(stable, key=stable.__getitem__), (tree, orders, view, size)
+
+
+def places(made: World, tree: str, orders: Sequence[str], view: str) -> dict[str, Any]:
+    """The sort key of every run that matches, None for the others."""
+    parsed, by = fields.read_filter(fields.RUNS, tree), fields.read_order(fields.RUNS, orders)
+    meets, ordering = run_filter(parsed), run_ordering(by)
+    return {
+        run_id: ordering.key(ordering.position(run))
+        if run.info.lifecycle_stage in VIEWS[view] and meets(run)
+        else None
+        for run_id, run in made.stores.runs.get_many(made.runs).items()
+    }

@@ -1,4 +1,4 @@
-"""How a search of runs uses the index: ranges of entries that every match must have, and a field to walk.
+"""How a search of runs uses the index: ranges of entries that every match must have, and what to walk.
 
 A plan is data; ``str(plan)`` explains it. It says what may be read, not how much of it: that the executor
 learns from the first page of a range. Every run that it finds is still matched by its facts.
@@ -6,6 +6,7 @@ learns from the first page of a range. Every run that it finds is still matched 
 
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 from cairn.domain.entities import Run
 from cairn.search import index
@@ -19,7 +20,14 @@ LAST = "\U0010ffff"
 DEFAULT_ORDER = ""
 """The field of the default order: its entries are positions without a value."""
 
-_INDEXED = frozenset({"run_name", "status", "user_id"})
+MOST_VALUES = 10
+"""Values of an equality or IN that are walked side by side."""
+
+_INDEXED = frozenset({"run_name", "status", "user_id", "end_time"})
+
+Ties = Literal["none", "value", "start", "all"]
+"""Entries whose order among each other the index does not say but the facts do: none; those of one value;
+those of one start time; all."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +38,7 @@ class Span:
     high: str
 
     def __str__(self) -> str:
-        return f"{self.low!r}..{self.high!r}"
+        return f"{_shown(self.low)}..{_shown(self.high)}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,41 +50,57 @@ class Range:
     comparison: Comparison
 
     def __str__(self) -> str:
-        return f"{self.field} in {', '.join(map(str, self.spans))}"
+        return f"{_named(self.field)} in {', '.join(map(str, self.spans))}"
+
+
+@dataclass(frozen=True, slots=True)
+class Walk:
+    """Entries in the order of the search: by value, or (``by_value`` false: each span holds one value, or
+    none) by start time and run id, the spans merged. NaN and missing values follow where they can match.
+    ``covers``: the range, by its number, in which the walk stays."""
+
+    field: str
+    spans: tuple[Span, ...]
+    ascending: bool
+    by_value: bool
+    ties: Ties = "none"
+    with_nan: bool = False
+    with_missing: bool = False
+    covers: int | None = None
+
+    def __str__(self) -> str:
+        if self.ties == "all":
+            return "read all runs, order them by their facts"
+        name = f"{_named(self.field)} {', '.join(map(str, self.spans))}" if self.field else "default order"
+        way = ("up" if self.ascending else "down") if self.by_value else _TIMES[self.ascending]
+        tail = (", then NaN" if self.with_nan else "") + (", then missing" if self.with_missing else "")
+        ties = f"; by their facts those of one {self.ties}" if self.ties != "none" else ""
+        return f"walk {name} {way}{tail}{ties}"
+
+
+_TIMES = {True: "from the newest", False: "from the oldest"}
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """``run_ids``: nothing else can match. ``ranges``: any of them holds all matches. ``field``: what is
-    walked for the order, within ``span``; None where no field gives it. NaN and missing values follow the
-    span where they can match."""
+    """``run_ids``: nothing else can match. ``ranges``: any of them holds all matches. ``walk``: what gives
+    the order."""
 
     run_ids: tuple[str, ...] | None
     ranges: tuple[Range, ...]
-    field: str | None
-    ascending: bool
-    span: Span
-    with_nan: bool
-    with_missing: bool
+    walk: Walk
 
     def __str__(self) -> str:
-        lines = []
         if self.run_ids is not None:
-            lines.append(f"read {len(self.run_ids)} runs by id")
-        lines += [f"candidates: {one}" for one in self.ranges]
-        if self.field is None:
-            lines.append("order: by the facts of all runs")
-        else:
-            way = "up" if self.ascending else "down"
-            name = "default order" if self.field == DEFAULT_ORDER else self.field
-            tail = (", then NaN" if self.with_nan else "") + (", then missing" if self.with_missing else "")
-            lines.append(f"order: walk {name} {way} {self.span}{tail}")
-        return "\n".join(lines)
+            return f"read {len(self.run_ids)} runs by id"
+        others = [one for number, one in enumerate(self.ranges) if number != self.walk.covers]
+        return "\n".join([str(self.walk), *(f"or, where that is short, read {one}" for one in others)])
 
 
 @dataclass(frozen=True, slots=True)
 class Search:
-    """What is searched: ``meets`` and ``ordering`` are the meaning, ``plan`` the way."""
+    """What is searched: ``meets`` and ``ordering`` are the meaning, ``plan`` the way. ``progress`` is what
+    a Pause said of a search that goes on."""
 
     experiment_ids: Sequence[str]
     stages: Collection[str]
@@ -85,6 +109,7 @@ class Search:
     ordering: Ordering[Run]
     after: Position | None
     expected: int
+    progress: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,40 +122,56 @@ class Pause:
 def plan(tree: Filter, orders: Sequence[Order]) -> Plan:
     """The plan of a filter and an order (``fields.RUNS``)."""
     ranges = tuple(found for comparison in tree if (found := _range(comparison)) is not None)
-    field, ascending = _walked(orders)
-    on_field = [one for one in ranges if one.field == field]
-    whole = Span("" if field == DEFAULT_ORDER else index.VALUES, index.VALUES + LAST)
-    span = next((one.spans[0] for one in on_field if len(one.spans) == 1), whole)
-    span = Span(span.low, min(span.high, whole.high))  # NaN is walked apart, behind every value
-    return Plan(
-        run_ids=_run_ids(tree),
-        ranges=ranges,
-        field=field,
-        ascending=ascending,
-        span=span,
-        with_nan=field is not None
-        and field[:1] == index.METRIC
-        and all(one.comparison.comparator in ("!=", "IS NOT NULL") for one in on_field),
-        with_missing=bool(field) and not on_field,
+    return Plan(_run_ids(tree), ranges, _walk(ranges, orders))
+
+
+def _walk(ranges: Sequence[Range], orders: Sequence[Order]) -> Walk:
+    if not orders or (orders[0].kind, orders[0].key) == ("attribute", "start_time"):
+        ascending = not orders or not orders[0].ascending
+        if len(orders) > 1:
+            return Walk(DEFAULT_ORDER, (_EVERYTHING,), ascending, by_value=False, ties="start")
+        return _by_time(ranges, ascending=ascending)
+    first, rest = orders[0], orders[1:]
+    field = _ordered(first)
+    if field is None:
+        return Walk(DEFAULT_ORDER, (_EVERYTHING,), ascending=True, by_value=False, ties="all")
+    on_field = [(number, one) for number, one in enumerate(ranges) if one.field == field]
+    single = [(number, one.spans[0]) for number, one in on_field if len(one.spans) == 1]
+    covers, span = single[0] if single else (None, _WHOLE)
+    return Walk(
+        field,
+        (Span(span.low, min(span.high, _WHOLE.high)),),  # NaN is walked apart, behind every value
+        first.ascending,
+        by_value=True,
+        ties="value" if rest and tuple(rest) != _NEWEST else "none",
+        with_nan=field[:1] == index.METRIC
+        and all(one.comparison.comparator in ("!=", "IS NOT NULL") for _, one in on_field),
+        with_missing=not on_field,
+        covers=covers,
     )
 
 
-def _walked(orders: Sequence[Order]) -> tuple[str | None, bool]:
-    """The field whose entries come in the order, ties by the default order."""
-    if not orders:
-        return DEFAULT_ORDER, True
-    first = orders[0]
-    if len(orders) > 1:
-        return None, True
-    if first.kind != "attribute":
-        return {"metric": index.METRIC, "param": index.PARAM, "tag": index.TAG}[
-            first.kind
-        ] + first.key, first.ascending
-    if first.key == "start_time":
-        return DEFAULT_ORDER, not first.ascending
-    if first.key in _INDEXED or first.key == "end_time":
-        return index.ATTRIBUTE + first.key, first.ascending
-    return None, True
+def _by_time(ranges: Sequence[Range], *, ascending: bool) -> Walk:
+    """Entries of one value come in the default order: a range of few values serves as well as all runs do,
+    and holds nothing else. One of a param or tag is rather small than one of an attribute."""
+    exact = [
+        (one.field[:1] == index.ATTRIBUTE, len(one.spans), number)
+        for number, one in enumerate(ranges)
+        if one.comparison.comparator in ("=", "IN")
+        and len(one.spans) <= MOST_VALUES
+        and one.spans != (_WHOLE,)
+    ]
+    if not exact:
+        return Walk(DEFAULT_ORDER, (_EVERYTHING,), ascending, by_value=False)
+    *_, number = min(exact)
+    return Walk(ranges[number].field, ranges[number].spans, ascending, by_value=False, covers=number)
+
+
+def _ordered(order: Order) -> str | None:
+    """The field whose entries come in an order; None for run_id and artifact_uri, which have no entries."""
+    if order.kind == "attribute":
+        return index.ATTRIBUTE + order.key if order.key in _INDEXED else None
+    return {"metric": index.METRIC, "param": index.PARAM, "tag": index.TAG}[order.kind] + order.key
 
 
 def _run_ids(tree: Filter) -> tuple[str, ...] | None:
@@ -171,7 +212,10 @@ def _field(comparison: Comparison) -> str | None:
     return index.ATTRIBUTE + comparison.key if comparison.key in ("status", "user_id", "end_time") else None
 
 
+_EVERYTHING = Span("", LAST)
 _WHOLE = Span(index.VALUES, index.VALUES + LAST)
+_NEWEST = (Order("attribute", "start_time", ascending=False),)
+"""How ties come anyway."""
 
 
 def _text_spans(comparison: Comparison) -> tuple[Span, ...]:
@@ -210,3 +254,21 @@ def _number(field: str, value: float) -> str | None:
     if field[:1] == index.METRIC:
         return index.number(float(value))
     return index.integer(value) if isinstance(value, int) and -(2**63) <= value < 2**63 else None
+
+
+def _named(field: str) -> str:
+    return f"{_KINDS[field[:1]]}.{field[1:]}"
+
+
+_KINDS = {
+    index.METRIC: "metrics",
+    index.PARAM: "params",
+    index.TAG: "tags",
+    index.ATTRIBUTE: "attributes",
+    index.DATASET: "datasets",
+}
+
+
+def _shown(sort_key: str) -> str:
+    """A bound without what only the order of keys needs."""
+    return ascii(sort_key.replace(LAST, "~").replace("\0", ""))[1:-1]

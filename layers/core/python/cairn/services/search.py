@@ -53,7 +53,7 @@ def search_runs(stores: Stores, caller: Caller, request: SearchRuns) -> Json:
     query = cursor.fingerprint(
         "runs", experiment_ids, request.filter, request.run_view_type, list(request.order_by)
     )
-    after = cursor.decode(query, request.page_token, ordering)
+    after, progress = cursor.decode_resumed(query, request.page_token, ordering)
     rows = stores.index.search(
         Search(
             experiment_ids,
@@ -63,6 +63,7 @@ def search_runs(stores: Stores, caller: Caller, request: SearchRuns) -> Json:
             ordering,
             after,
             request.max_results + 1,
+            progress,
         )
     )
     return _page(

@@ -10,6 +10,7 @@ round is written in several; editing again finds what is left. What entries mean
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from math import inf
 from typing import Any
 
 from cairn.errors import TemporarilyUnavailable
@@ -25,6 +26,7 @@ _HEAD_BYTES = 3_900  # with its key and attribute names the head stays within on
 _ROUND_BYTES = 1_000_000  # of changed entries in one round: a transaction takes 4 MB, an item 400 KB
 _TOGETHER = 20  # leaves that still go with the head in one transaction, when its info changed as well
 _ATTEMPTS = 200
+_FEW_LEAVES = 16  # a Query reads more of them for less
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +48,17 @@ class Document:
     sections: dict[str, Entries]
     version: int = 0
     """Of the head as it was read; every write of the head raises it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """Documents and companions as read; how many of the documents asked for were considered, and what that
+    cost in read units, at most."""
+
+    documents: dict[str, Document]
+    companions: dict[Key, Item]
+    count: int
+    units: float
 
 
 @dataclass(slots=True)
@@ -87,21 +100,69 @@ class Documents:
     ) -> tuple[dict[str, Document], dict[Key, Item]]:
         """Whole documents by partition key, those that exist, and the companion items read beside them.
 
-        1 BatchGetItem per 100 documents, 1 Query for each spread section of each.
+        1 BatchGetItem per 100 documents; where there are several, 1 more per 100 leaves of their spread
+        sections; 1 Query for a section of more than 16 leaves, and for each section of a single document.
         """
+        reading = self.read_within(inf, pks, companions, consistent=consistent)
+        return reading.documents, reading.companions
+
+    def read_within(
+        self, units: float, pks: Sequence[str], companions: Sequence[Key] = (), *, consistent: bool = True
+    ) -> "Reading":
+        """As ``read``, but only as many of the documents, from the first, as so many read units are enough
+        for: at least one. Heads are read in any case."""
         found = self._table.batch_get(
             [*(Key(pk, FACTS_HEAD) for pk in pks), *companions], consistent=consistent
         )
-        documents = {}
+        spent = float(len(pks) + len(companions))
+        count, spread = 0, list[tuple[Item, Section, Shape]]()
         for pk in pks:
-            head = found.get(Key(pk, FACTS_HEAD))
-            if head is not None:
-                documents[pk] = Document(
-                    json.loads(head["i"]),
-                    {s.attribute: self._whole(head, s, consistent=consistent) for s in self._sections},
-                    head["v"],
-                )
-        return documents, {key: found[key] for key in companions if key in found}
+            item = found.get(Key(pk, FACTS_HEAD), {})
+            shapes = [(item, s, shape) for s in self._sections if (shape := _shape(item, s)) is not None]
+            leaves = sum(len(shape) for _, _, shape in shapes)
+            if count and spent + leaves > units:
+                break
+            count += 1
+            spent += leaves
+            spread += shapes
+        apart = self._spread(spread, together=count > 1, consistent=consistent)
+        documents = {
+            pk: Document(
+                json.loads(head["i"]),
+                {
+                    s.attribute: held if (held := apart.get((pk, s))) is not None else _inline(head, s)
+                    for s in self._sections
+                },
+                head["v"],
+            )
+            for pk in pks[:count]
+            if (head := found.get(Key(pk, FACTS_HEAD))) is not None
+        }
+        beside = {key: found[key] for key in companions if key in found}
+        return Reading(documents, beside, count, spent)
+
+    def _spread(
+        self, spread: Sequence[tuple[Item, Section, Shape]], *, together: bool, consistent: bool
+    ) -> dict[tuple[str, Section], Entries]:
+        """Spread sections by partition key and section; small ones by the leaves that the heads name."""
+        keys = {
+            (head["pk"], section): [Key(head["pk"], section.prefix + prefix) for prefix in sorted(shape)]
+            for head, section, shape in spread
+            if together and len(shape) <= _FEW_LEAVES
+        }
+        wanted = [key for leaves in keys.values() for key in leaves]
+        found = self._table.batch_get(wanted, consistent=consistent) if wanted else {}
+        entries: dict[tuple[str, Section], Entries] = {}
+        for head, section, _ in spread:
+            name = (head["pk"], section)
+            leaves = keys.get(name, ())
+            if leaves and all(key in found for key in leaves):
+                entries[name] = {}
+                for key in leaves:
+                    entries[name].update(section.decode(found[key]["b"]))
+            else:  # many leaves, or one that was split since the head was read
+                entries[name] = self._whole(head, section, consistent=consistent)
+        return entries
 
     def change(
         self,
@@ -277,8 +338,6 @@ class Documents:
         return Put(item, eq("v", version))
 
     def _whole(self, head: Item, section: Section, *, consistent: bool) -> Entries:
-        if _shape(head, section) is None:
-            return _inline(head, section)
         leaves = {
             item["sk"][len(section.prefix) :]: item
             for item in self._leaves(head["pk"], section, consistent)

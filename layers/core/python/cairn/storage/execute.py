@@ -2,366 +2,463 @@
 
 Recently written runs (those with a dirty mark) are read and matched in memory, all others are found by
 the index. Marks are read first: a run that is indexed between the two reads is taken from memory, and its
-entries are passed over. Every run is matched by its facts. A search ends early, with the position that it
-has reached, before it has spent more than its budget.
+entries are passed over. Every run is matched by its facts. A search ends early, with what it needs to go
+on, before it has spent more than its bounds.
 """
 
-import heapq
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from collections import deque
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from itertools import chain, groupby, islice
 
+from cairn.domain.clock import Clock, system_clock
 from cairn.domain.entities import Run
 from cairn.domain.lifecycle import Stage, groups_of_view
-from cairn.errors import TemporarilyUnavailable
+from cairn.errors import InvalidParameterValue
 from cairn.ids import experiment_hex
 from cairn.search import index
-from cairn.search.match import value_test
-from cairn.search.order import MISSING, NAN, Position, SortKey
-from cairn.search.plan import DEFAULT_ORDER, LAST, Pause, Range, Search, Span
-from cairn.storage import dirty, keys
+from cairn.search.cursor import RESUMED
+from cairn.search.order import MISSING, NAN, Position
+from cairn.search.plan import DEFAULT_ORDER, LAST, Pause, Search, Span, Walk
+from cairn.storage import keys
+from cairn.storage.budget import BOUNDS, Bounds, Budget
+from cairn.storage.ranges import Ranges, encoded
 from cairn.storage.runs import Runs
-from cairn.storage.table import Table
-from cairn.storage.walk import Found, Walks, walk_key
+from cairn.storage.sweep import GROUP, IDS, MARKS, RANGE, WALK, Progress, Top, read_progress
+from cairn.storage.table import Query, Table
+from cairn.storage.walk import Found, Walks, found_of
 
-READ_UNITS = 3_600
-"""A search stops here; one more batch of facts stays below the promised 4,000."""
-
-SECONDS = 4.0
-"""A search stops after as long; it is promised to answer within 5."""
-
-_BATCH = 99
+_BATCH = 99  # with their experiment's head they fill one BatchGetItem
 _MORE = 10  # runs that are read at least where a batch did not fill the page
-_PROBE = 400  # entries of a range that are read to learn how many there are
-_TRIAL = 300  # runs of a walk that are matched before its ranges are read whole
-_RARE = 10  # one match in as many runs, or fewer: reading the range pays
-_MEMBERS = 60_000  # entries of a range that are held as a set: about 2,000 read units
-
-
-@dataclass(slots=True)
-class Budget:
-    """Read units and seconds of one search; ``now`` is a monotonic clock in seconds."""
-
-    now: Callable[[], float]
-    units: float = READ_UNITS
-    seconds: float = SECONDS
-    _deadline: float = field(init=False)
-
-    def __post_init__(self) -> None:
-        self._deadline = self.now() + self.seconds
-
-    def spend(self, units: float) -> None:
-        self.units -= units
-
-    def is_spent(self) -> bool:
-        return self.units <= 0 or self.now() > self._deadline
+_FIRST = "0" * 48  # before every position
 
 
 class RunIndex:
-    """Searches of runs on a table (``services.ports.RunIndex``)."""
+    """Searches of runs (``services.ports.RunIndex``). ``now`` is a monotonic clock in seconds."""
 
-    def __init__(self, table: Table, runs: Runs, now: Callable[[], float]) -> None:
+    def __init__(
+        self,
+        table: Table,
+        runs: Runs,
+        now: Callable[[], float],
+        clock: Clock = system_clock,
+        bounds: Bounds = BOUNDS,
+    ) -> None:
         self._table = table
         self._runs = runs
         self._now = now
+        self._clock = clock
+        self._bounds = bounds
 
     def search(self, search: Search) -> Iterator[Run | Pause]:
-        """The runs that match, in order, from behind ``after``; a Pause as the last where the budget ended.
+        """The runs that match, in order, from behind ``after``; a Pause as the last where the bounds ended.
 
         1 BatchGetItem of experiments and 1 Query of marks for each, 1 BatchGetItem per 99 runs matched, 1
-        Query per 1,000 entries walked (less at first).
+        Query per 1,000 entries walked (less at first). InvalidParameterValue for a progress that no search
+        of this plan wrote.
         """
-        return _Execution(self._table, self._runs, search, Budget(self._now)).rows()
+        budget = Budget(self._now, self._bounds)
+        return _Execution(self._table, self._runs, search, budget, self._clock()).rows()
 
 
 class _Execution:
-    def __init__(self, table: Table, runs: Runs, search: Search, budget: Budget) -> None:
+    def __init__(self, table: Table, runs: Runs, search: Search, budget: Budget, time: int) -> None:
         self._table = table
         self._runs = runs
         self._search = search
         self._budget = budget
-        self._walks = Walks(table, budget.spend, search.expected + _MORE)
-        ordering, after = search.ordering, search.after
-        self._floor = None if after is None else ordering.key(after)
+        self._bounds = budget.bounds
+        self._time = time
+        self._walks = Walks(table, budget.spend)
+        self._last = search.after
+        self._progress = (
+            None if search.progress is None else read_progress(search.progress, search.ordering)
+        )
+        before = self._progress
+        most = min(search.expected, self._bounds.most)
+        self._top = Top(search.ordering, most, search.after, None if before is None else before.ceiling)
         self._dirty: set[str] = set()
+        self._members: frozenset[str] | None = None
+        self._seen = self._matched = 0
+        self._answered = False
+        self._partitions: list[tuple[str, str]] = []
+        self._ranges = Ranges(self._walks, budget, self._partitions, search.plan.ranges)
 
     def rows(self) -> Iterator[Run | Pause]:
-        search, plan = self._search, self._search.plan
-        if plan.run_ids is not None:
-            yield from self._sorted(self._of_experiments(plan.run_ids))
-            return
-        partitions = self._partitions()
-        recent = self._recent()
-        candidates = self._candidates(partitions)
-        if candidates is not None:
-            found = self._sorted([run_id for run_id in candidates if run_id not in self._dirty])
-            yield from (run for _, run in heapq.merge(self._keyed(recent), self._keyed(found), key=_first))
-            return
-        if plan.field is None:
-            every = chain(recent, self._all_runs(partitions))
-            yield from heapq.nsmallest(search.expected, every, key=self._key)
-            return
-        waiting = self._keyed(recent)
-        held = next(waiting, None)
-        for step in self._walked(partitions):
-            key = search.ordering.key(
-                step.position if isinstance(step, Pause) else search.ordering.position(step)
-            )
-            while held is not None and held[0] < key:
-                yield held[1]
-                held = next(waiting, None)
+        for step in self._steps():
+            if not isinstance(step, Pause):
+                self._last = self._search.ordering.position(step)
             yield step
-            if isinstance(step, Pause):
-                return
-        if held is not None:
-            yield from (run for _, run in chain([held], waiting))
 
-    def _partitions(self) -> list[tuple[str, str]]:
+    def _steps(self) -> Iterator[Run | Pause]:
+        """What must be seen before the first match is known, then the matches in order."""
+        before, run_ids = self._progress, self._search.plan.run_ids
+        if before is not None:
+            self._recall(before.held)
+        if run_ids is not None:
+            named = ((run_id, run_id) for run_id in self._named(run_ids, before))
+            yield from self._swept(self._sweep(IDS, named))
+            return
+        self._partitions += self._visible()
+        if before is not None and before.source == RANGE and not self._is_fresh(before):
+            before = None
+        if before is None or before.source in (MARKS, RANGE):
+            pause = self._sweep(MARKS, self._marks(before))
+            if pause is not None:
+                yield pause
+                return
+        if before is not None and before.source == RANGE:
+            yield from self._ranged(before.number, before.reached, "")
+            return
+        if before is None or before.source == MARKS:
+            number = self._ranges.smallest(self._search.plan.walk.covers)
+            if number is not None:
+                yield from self._ranged(number, "", "")
+                return
+        yield from self._walked()
+
+    # -- sweeps --------------------------------------------------------------------------------------
+
+    def _sweep(self, source: str, found: Iterator[tuple[str, str | None]], number: int = 0) -> Pause | None:
+        """See every run of a set, or as many as the bounds allow. ``found`` says how far it came, and with
+        which run, if any: at least one of these is worked off."""
+        waiting: list[tuple[str, str]] = []
+        while True:
+            reached = ""
+            for reached, run_id in found:
+                if run_id is not None:
+                    waiting.append((reached, run_id))
+                if len(waiting) >= self._size() or self._budget.is_spent():
+                    break
+            else:
+                reached = ""
+            if waiting:
+                count = self._take([run_id for _, run_id in waiting])
+                seen, waiting = waiting[:count], waiting[count:]
+                reached = seen[-1][0] if waiting else reached
+            if not (reached or waiting):
+                return None
+            if self._budget.is_spent():
+                return self._pause(source, reached, number)
+
+    def _size(self) -> int:
+        """Runs worth reading together: no more than units are left."""
+        return max(1, min(_BATCH, int(self._budget.units)))
+
+    def _take(self, run_ids: Sequence[str]) -> int:
+        runs, count = self._read(run_ids)
+        for run in runs:
+            if self._matches(run):
+                self._top.add(run)
+        return count
+
+    def _recall(self, run_ids: Sequence[str]) -> None:
+        """Read what a sweep held: all of it, since it may have taken many requests to find."""
+        for start in range(0, len(run_ids), _BATCH):
+            waiting = run_ids[start : start + _BATCH]
+            while waiting:
+                waiting = waiting[self._take(waiting) :]
+
+    def _swept(self, pause: Pause | None) -> Iterator[Run | Pause]:
+        """What a sweep of everything gives."""
+        if pause is None:
+            yield from self._top.before(None)
+            pause = self._risen()
+        if pause is not None:
+            yield pause
+
+    def _risen(self) -> Pause | None:
+        """Everything up to the ceiling has been answered."""
+        return None if self._top.ceiling is None else Pause(self._top.ceiling)
+
+    def _pause(self, source: str, reached: str, number: int = 0) -> Pause:
+        self._top.trim(self._bounds.carried)
+        held = tuple(self._top.held())
+        progress = Progress(source, reached, held, self._top.ceiling, number, self._time)
+        return Pause(((RESUMED, progress.text()), *(self._last or ())))
+
+    def _is_fresh(self, progress: Progress) -> bool:
+        return 0 <= self._time - progress.time <= self._bounds.patience
+
+    def _named(self, run_ids: Sequence[str], before: Progress | None) -> list[str]:
+        wanted = {experiment_hex(one) for one in self._search.experiment_ids}
+        reached = "" if before is None else before.reached
+        return sorted({one for one in run_ids if one > reached and one[:16] in wanted})
+
+    def _visible(self) -> Iterator[tuple[str, str]]:
         """Experiment and group of everything that the view shows."""
         experiments = [
             found for one in self._search.experiment_ids if (found := experiment_hex(one)) is not None
         ]
         heads = self._table.batch_get([keys.experiment_head(one) for one in experiments])
         self._budget.spend(len(experiments))
-        partitions = []
         for experiment in experiments:
             head = heads.get(keys.experiment_head(experiment))
             if head is not None:
                 stage = Stage(head["st"], head["ep"])
-                partitions += [(experiment, group) for group in groups_of_view(stage, self._search.stages)]
-                self._mark(experiment)
-        return partitions
+                yield from ((experiment, group) for group in groups_of_view(stage, self._search.stages))
 
-    def _mark(self, experiment: str) -> None:
+    def _marks(self, before: Progress | None) -> Iterator[tuple[str, str]]:
         """Which runs are taken from memory. In the default order a run has its place from the beginning:
         there only those count that changed their group since."""
-        natural = self._search.plan.field == DEFAULT_ORDER
-        for mark in dirty.marks(self._table, experiment):
-            self._budget.spend(0.03)
-            if mark.moved or not natural or self._search.plan.ranges:
-                self._dirty.add(mark.run_id)
-        self._budget.spend(1)
+        natural = self._search.plan.walk.field == DEFAULT_ORDER and not self._search.plan.ranges
+        reached = before.reached if before is not None and before.source == MARKS else ""
+        for experiment in dict.fromkeys(experiment for experiment, _ in self._partitions):
+            after = reached if reached[:16] == experiment else None
+            while experiment >= reached[:16]:
+                page = self._walks.query(Query(keys.dirty_partition(experiment), after=after))
+                for mark in page.items:
+                    if "g" in mark or not natural:
+                        self._dirty.add(mark["sk"])
+                        yield mark["sk"], mark["sk"]
+                after = page.after
+                if after is None:
+                    break
 
-    def _recent(self) -> list[Run]:
-        return self._sorted(sorted(self._dirty))
+    def _ranged(self, number: int, reached: str, back: str) -> Iterator[Run | Pause]:
+        """Every match is in the range: sweep it. Each request of such a sweep reads the marks again; one
+        that did not read them all goes ``back`` to the walk instead of coming back to the range."""
+        if number >= len(self._search.plan.ranges):
+            raise InvalidParameterValue("Invalid page token, its progress is of another plan")
+        entries = self._ranges.entries(number, reached)
+        unseen = ((at, None if run_id in self._dirty else run_id) for at, run_id in entries)
+        pause = self._sweep(RANGE, unseen, number)
+        if pause is not None and not self._knows_marks():
+            pause = self._pause(WALK, back)
+        yield from self._swept(pause)
 
-    def _candidates(self, partitions: Sequence[tuple[str, str]]) -> list[str] | None:
-        """The runs of the smallest range, where one is small enough to be read at once."""
-        best: list[str] | None = None
-        for one in self._search.plan.ranges:
-            if one.field == self._search.plan.field and len(self._search.plan.ranges) == 1:
-                continue  # the walk itself keeps to the range
-            members = self._members(partitions, one, _PROBE)
-            if members is not None and (best is None or len(members) < len(best)):
-                best = members
-        return best
+    def _knows_marks(self) -> bool:
+        return self._progress is None or self._progress.source == RANGE
 
-    def _members(self, partitions: Sequence[tuple[str, str]], one: Range, most: int) -> list[str] | None:
-        """The runs with an entry in the range; None where there are more entries than ``most``."""
-        accepts = _sieve(one)
-        members: dict[str, None] = {}
-        read = 0
-        for experiment, group in partitions:
-            partition = keys.index_partition(experiment, group, one.field)
-            for span in one.spans:
-                low = span
-                while True:
-                    page, whole = self._walks.page(partition, low, min(most + 1 - read, 1_000))
-                    read += len(page)
-                    members |= dict.fromkeys(found.run_id for found in page if accepts(found.value))
-                    if whole:
-                        break
-                    if read > most or self._budget.is_spent():
-                        return None
-                    low = Span(page[-1].value + page[-1].position + "\0", span.high)
-        return list(members)
+    # -- the walk ------------------------------------------------------------------------------------
 
-    def _walked(self, partitions: Sequence[tuple[str, str]]) -> Iterator[Run | Pause]:
-        """Matches in the order of the walk, a batch of facts at a time; at least one batch."""
-        expected, ordering = self._search.expected, self._search.ordering
-        size, seen, matched = min(_BATCH, expected), 0, 0
-        members: set[str] | None = None
-        tried = not self._search.plan.ranges
-        reached = self._search.after
-        entries = self._entries(partitions)
-        spent = False
-        while not spent:
-            batch, passed, spent = self._next(entries, members, size)
-            for run in self._agreeing(batch):
-                reached = ordering.position(run)
-                seen += 1
-                if self._matches(run):
-                    matched += 1
-                    yield run
-            if spent and passed is not None:
-                reached = next(map(ordering.position, self._agreeing([passed])), reached)
-            if len(batch) < size and not spent:
+    def _walked(self) -> Iterator[Run | Pause]:
+        """Matches in the order of the walk, merged with those of the top, up to its ceiling."""
+        for step in self._walk():
+            yield step
+            if isinstance(step, Pause):
                 return
-            spent = spent or self._budget.is_spent()
-            if not (tried or spent) and seen >= _TRIAL and matched * _RARE <= seen:
-                tried = True
-                members = self._rarest(partitions)
-            size = min(_BATCH, max(_MORE, (expected - matched) * seen // max(matched, 1) + 1))
-        if reached is None:
-            raise TemporarilyUnavailable("The search read nothing within its budget. Try again.")
-        yield Pause(reached)
+        yield from self._swept(None)
 
-    def _next(
-        self, entries: Iterator[Found], members: set[str] | None, size: int
-    ) -> tuple[list[Found], Found | None, bool]:
-        """The next entries worth reading; the last one that was passed over behind them, and whether the
-        budget ended before there were enough."""
-        batch: list[Found] = []
-        passed: Found | None = None
-        for found in entries:
-            if found.run_id in self._dirty or (members is not None and found.run_id not in members):
-                passed = found
+    def _walk(self) -> Iterator[Run | Pause]:
+        """A batch of facts at a time, at least one; a Pause ends it."""
+        before, plan = self._progress, self._search.plan
+        start, sweeping = self._start(), None
+        if before is not None and before.source in (WALK, GROUP) and before.reached:
+            start = before.reached
+            sweeping = self._rank(found_of(start)) if before.source == GROUP else None
+        tried = len(plan.ranges) <= (plan.walk.covers is not None)
+        for portion in self._portions(start, sweeping):
+            if isinstance(portion, _Small):
+                yield from self._resolved(deque(portion.groups))
                 if self._budget.is_spent():
-                    return batch, passed, True
-                continue
-            batch.append(found)
-            passed = None
-            if len(batch) >= size:
-                break
-        return batch, passed, False
+                    yield self._pause(WALK, portion.reached)
+                if not tried and self._is_rare():
+                    tried = True
+                    yield from self._narrowed(portion.reached)
+                    if self._answered:
+                        return
+            else:
+                yield from self._sorted_out(*portion)
 
-    def _agreeing(self, batch: Sequence[Found]) -> Iterator[Run]:
-        """The runs of entries that say what the facts say: an entry is a hint."""
-        runs = {run.info.run_id: run for run in self._read([found.run_id for found in batch])}
-        field_ = self._search.plan.field
-        for found in batch:
-            run = runs.get(found.run_id)
-            if run is None or found.position != keys.run_position(run.info.start_time, found.run_id):
+    def _portions(
+        self, start: str | None, sweeping: object
+    ) -> Iterator["_Small | tuple[object, Iterator[Found]]"]:
+        """Entries worth reading together, in groups of equal rank; a group that is too large for that (or
+        is being swept already) by itself."""
+        groups: list[list[Found]] = []
+        size, reached = 0, ""
+        for rank, group in groupby(self._entries(start), self._rank):
+            if rank == sweeping:
+                yield rank, group
                 continue
-            if field_ == DEFAULT_ORDER or found.value == self._value(run):
+            held = list(islice(group, self._bounds.group + 1))
+            if len(held) > self._bounds.group:
+                if groups:
+                    yield _Small(groups, reached)
+                    groups, size = [], 0
+                yield rank, chain(held, group)  # noqa: B031 (what is left of it)
+                continue
+            reached = _sort_key(held[-1])
+            if kept := [found for found in held if not self._is_passed(found)]:
+                groups.append(kept)
+                size += len(kept)
+            if size >= self._wanted() or self._budget.is_spent():
+                yield _Small(groups, reached)
+                groups, size = [], 0
+        if groups:
+            yield _Small(groups, reached)
+
+    def _wanted(self) -> int:
+        """Runs to read next: as many as should fill the page, by how many matched so far."""
+        size = self._search.expected
+        if self._seen:
+            size = max(_MORE, (size - self._matched) * self._seen // max(self._matched, 1) + 1)
+        return min(size, self._size())
+
+    def _resolved(self, groups: deque[list[Found]]) -> Iterator[Run | Pause]:
+        """The matches of groups of equal rank."""
+        while groups:
+            runs, count = self._read([found.run_id for group in groups for found in group])
+            if count < len(groups[0]):
+                group = groups.popleft()
+                yield from self._sorted_out(self._rank(group[0]), iter(group))
+                continue
+            by_id = {run.info.run_id: run for run in runs}
+            while groups and len(groups[0]) <= count:
+                group = groups.popleft()
+                count -= len(group)
+                agreeing = [run for one in group if (run := self._agreeing(by_id, one)) is not None]
+                self._seen += len(agreeing)
+                yield from self._merged(sorted(agreeing, key=self._top.key))
+            if groups and self._budget.is_spent():
+                yield self._pause(WALK, _sort_key(group[-1]))
+
+    def _agreeing(self, runs: Mapping[str, Run], found: Found) -> Run | None:
+        """The run of an entry that says what the facts say: an entry is a hint."""
+        run = runs.get(found.run_id)
+        if run is None or found.position != keys.run_position(run.info.start_time, found.run_id):
+            return None
+        return run if not self._search.plan.walk.by_value or found.value == self._value(run) else None
+
+    def _merged(self, runs: Sequence[Run]) -> Iterator[Run | Pause]:
+        for run in runs:
+            key = self._top.key(run)
+            if self._top.exceeds(key):
+                yield from self._swept(None)
+                return
+            if self._matches(run) and self._top.follows(key) and run.info.run_id not in self._top.taken:
+                self._matched += 1
+                yield from self._top.before(key)
                 yield run
+
+    def _sorted_out(self, rank: object, group: Iterator[Found]) -> Iterator[Run | Pause]:
+        """Sweep a group of equal rank. Its matches wait in the top; where that has its ceiling among them,
+        they are answered up to it."""
+        found = ((_sort_key(one), None if self._is_passed(one) else one.run_id) for one in group)
+        pause = self._sweep(GROUP, found)
+        if pause is not None:
+            yield pause
+        elif self._top.ceiling is not None and self._rank(found_of(self._place(self._top.ceiling))) == rank:
+            yield from self._swept(None)
+
+    def _is_rare(self) -> bool:
+        return self._seen >= self._bounds.trial and self._matched * self._bounds.rare <= self._seen
+
+    def _narrowed(self, reached: str) -> Iterator[Run | Pause]:
+        """Few of the runs in the walk match: read the ranges, to pass over what is not in one, or to leave
+        the walk for one that has few runs."""
+        for whole in self._ranges.whole(self._search.plan.walk.covers):
+            few = len(whole.run_ids) * self._bounds.sieved <= whole.entries
+            self._top.rise(self._last)
+            if whole.ended and len(whole.run_ids) <= self._bounds.probe:
+                self._answered = True
+                yield from self._ranged(whole.number, "", reached)
+            elif whole.ended:
+                self._members = whole.run_ids
+            elif few and self._ranges.is_sieved(whole.number) and self._knows_marks():
+                yield self._pause(RANGE, "", whole.number)
+            else:
+                continue
+            return
+
+    def _is_passed(self, found: Found) -> bool:
+        run_id = found.run_id
+        if run_id in self._dirty or run_id in self._top.taken:
+            return True
+        return self._members is not None and run_id not in self._members
+
+    def _rank(self, found: Found) -> object:
+        """Equal for entries whose order is in the facts. Those of a text that was cut share a value."""
+        walk = self._search.plan.walk
+        match walk.ties:
+            case "value":
+                return found.value
+            case "start":
+                return found.position[:16]
+            case "all":
+                return ""
+        return found.value if walk.by_value and index.is_cut(found.value) else found
+
+    def _start(self) -> str | None:
+        """Where the walk begins: behind its floor, or with the group of equal rank that the floor is in."""
+        after = self._search.after
+        return None if after is None or self._search.plan.walk.ties == "all" else self._place(after)
+
+    def _place(self, position: Position) -> str:
+        """The end of the sort key of a position, or what comes before those of its rank."""
+        walk = self._search.plan.walk
+        tail = keys.run_position(int(position[-2][1]), str(position[-1][1]))
+        if walk.ties == "start":
+            return tail[:16] + _FIRST[16:]
+        if not walk.by_value:
+            return tail
+        value = self._encoded(*position[0])
+        return value + (_FIRST if walk.ties == "value" or index.is_cut(value) else tail)
 
     def _value(self, run: Run) -> str:
         """What the run's entry in the walked field would be; empty where it has none."""
-        place, value = self._search.ordering.columns[0].place(run)
+        return self._encoded(*self._search.ordering.columns[0].place(run))
+
+    def _encoded(self, place: int, value: int | float | str) -> str:
         if place == MISSING:
             return ""
-        field_ = self._search.plan.field
-        assert field_ is not None
-        return index.NANS if place == NAN else _encoded(field_, value)
+        return index.NANS if place == NAN else encoded(self._search.plan.walk.field, value)
 
-    def _all_runs(self, partitions: Sequence[tuple[str, str]]) -> Iterator[Run]:
-        """Every run that matches: for orders that no field of the index gives."""
-        entries = self._merged(partitions, DEFAULT_ORDER, Span("", LAST), True, None)
-        while batch := list(islice((one for one in entries if one.run_id not in self._dirty), _BATCH)):
-            yield from filter(self._matches, self._read([found.run_id for found in batch]))
-
-    def _rarest(self, partitions: Sequence[tuple[str, str]]) -> set[str] | None:
-        for one in self._search.plan.ranges:
-            members = self._members(partitions, one, _MEMBERS)
-            if members is not None:
-                return set(members)
-        return None
-
-    def _entries(self, partitions: Sequence[tuple[str, str]]) -> Iterator[Found]:
+    def _entries(self, start: str | None) -> Iterator[Found]:
         """The walk's entries in order: values, NaN, and, by the default order, what has none."""
-        plan, after = self._search.plan, self._search.after
-        assert plan.field is not None
-        if plan.field == DEFAULT_ORDER:
-            start = None if after is None else Found("", _tail(after))
-            yield from self._merged(partitions, DEFAULT_ORDER, plan.span, plan.ascending, start)
+        walk = self._search.plan.walk
+        if not walk.by_value:
+            yield from self._found(walk, None if start is None else start[-len(_FIRST) :])
             return
-        place = 0 if after is None else after[0][0]
-        if place < NAN:
-            start = None if after is None else _reached(_encoded(plan.field, after[0][1]), _tail(after))
-            yield from self._resolved(
-                self._merged(partitions, plan.field, plan.span, plan.ascending, start)
-            )
-        if plan.with_nan and place < MISSING:
-            start = Found(index.NANS, _tail(after)) if after is not None and place == NAN else None
+        value = "v" if start is None else start[: -len(_FIRST)]
+        if value[:1] == index.VALUES:
+            yield from self._found(walk, start)
+            start = None
+        if walk.with_nan and value:
             span = Span(index.NANS, index.NANS + LAST)
-            yield from self._merged(partitions, plan.field, span, True, start)
-        if plan.with_missing:
-            start = Found("", _tail(after)) if after is not None and place == MISSING else None
-            yield from self._merged(partitions, DEFAULT_ORDER, Span("", LAST), True, start)
+            yield from self._found(Walk(walk.field, (span,), ascending=True, by_value=True), start)
+            start = None
+        if walk.with_missing:
+            all_runs = Walk(DEFAULT_ORDER, (Span("", LAST),), ascending=True, by_value=False)
+            yield from self._found(all_runs, start)
 
-    def _merged(
-        self,
-        partitions: Sequence[tuple[str, str]],
-        field_: str,
-        span: Span,
-        ascending: bool,
-        after: Found | None,
-    ) -> Iterator[Found]:
-        walks = [
-            self._walks.entries(
-                keys.index_partition(experiment, group, field_), field_, span, ascending, after
-            )
-            for experiment, group in partitions
-        ]
-        return walks[0] if len(walks) == 1 else heapq.merge(*walks, key=walk_key(field_, ascending))
+    def _found(self, walk: Walk, start: str | None) -> Iterator[Found]:
+        partitions = [keys.index_partition(*partition, walk.field) for partition in self._partitions]
+        return self._walks.merged(partitions, walk, start, self._search.expected + _MORE)
 
-    def _resolved(self, entries: Iterator[Found]) -> Iterator[Found]:
-        """Entries whose text was cut share a value; their order among each other is in the facts."""
-        ordering = self._search.ordering
-        for value, group in groupby(entries, lambda found: found.value):
-            if not index.is_cut(value):
-                yield from group
-                continue
-            found = {one.run_id: one for one in group}
-            runs = self._read(list(found))
-            runs.sort(key=lambda run: ordering.key(ordering.position(run)))
-            yield from (found[run.info.run_id] for run in runs)
+    # -- facts ---------------------------------------------------------------------------------------
 
-    def _read(self, run_ids: Sequence[str]) -> list[Run]:
-        """The runs in the order of their ids as given."""
+    def _read(self, run_ids: Sequence[str]) -> tuple[list[Run], int]:
+        """The runs in the order of their ids as given, and how many of the ids were looked at: at least
+        one, all of them unless runs are huge."""
         found: dict[str, Run] = {}
-        for start in range(0, len(run_ids), _BATCH):
-            chunk = run_ids[start : start + _BATCH]
-            found |= self._runs.get_many(chunk)
-            self._budget.spend(len(chunk) + 1)
-        return [found[run_id] for run_id in run_ids if run_id in found]
+        done = 0
+        while done < len(run_ids):
+            chunk = run_ids[done : done + _BATCH]
+            left = max(self._budget.units, 0) + self._bounds.overdraft
+            if done and left < len(chunk):
+                break
+            runs, count, units = self._runs.get_within(left, chunk)
+            found |= runs
+            self._budget.spend(units)
+            done += count
+            if count < len(chunk):
+                break
+        return [found[run_id] for run_id in run_ids[:done] if run_id in found], done
 
     def _matches(self, run: Run) -> bool:
         search = self._search
-        if run.info.lifecycle_stage not in search.stages or not search.meets(run):
-            return False
-        return self._floor is None or self._key(run) > self._floor
-
-    def _sorted(self, run_ids: Sequence[str]) -> list[Run]:
-        return sorted((run for run in self._read(run_ids) if self._matches(run)), key=self._key)
-
-    def _key(self, run: Run) -> SortKey:
-        return self._search.ordering.key(self._search.ordering.position(run))
-
-    def _keyed(self, runs: Sequence[Run]) -> Iterator[tuple[SortKey, Run]]:
-        return ((self._key(run), run) for run in runs)
-
-    def _of_experiments(self, run_ids: Sequence[str]) -> list[str]:
-        wanted = {experiment_hex(one) for one in self._search.experiment_ids}
-        return [run_id for run_id in run_ids if run_id[:16] in wanted]
+        return run.info.lifecycle_stage in search.stages and search.meets(run)
 
 
-def _first(row: tuple[SortKey, Run]) -> SortKey:
-    return row[0]
+@dataclass(frozen=True, slots=True)
+class _Small:
+    """Groups of equal rank; ``reached``: the sort key up to which they are all there is."""
+
+    groups: list[list[Found]]
+    reached: str
 
 
-def _tail(position: Position) -> str:
-    """The end of the index sort key of a position: its last two columns are start time and run id."""
-    return keys.run_position(int(position[-2][1]), str(position[-1][1]))
-
-
-def _reached(value: str, position: str) -> Found:
-    """Where a walk of values goes on: a group of cut values is walked from its beginning, since its entries
-    are in another order than their runs."""
-    return Found(value, "0" * len(position) if index.is_cut(value) else position)
-
-
-def _encoded(field_: str, value: int | float | str) -> str:
-    if isinstance(value, str):
-        return index.text(value)
-    return index.number(float(value)) if field_[:1] == index.METRIC else index.integer(int(value))
-
-
-def _sieve(one: Range) -> Callable[[str], bool]:
-    """Whether an entry's value may meet the comparison, as far as the entry says."""
-    comparison = one.comparison
-    if not isinstance(comparison.value, str) or comparison.comparator == "=":
-        return lambda _: True
-    test = value_test(comparison.comparator, comparison.value)
-    return lambda value: index.is_cut(value) or test(index.from_text(value))
+def _sort_key(found: Found) -> str:
+    return found.value + found.position

@@ -7,6 +7,7 @@ appended before the latest values that follow from it: there is no latest value 
 import heapq
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import groupby, islice
+from math import inf
 from typing import Any
 
 from cairn.domain.clock import Clock
@@ -99,20 +100,26 @@ class Runs:
         return found[run_id]
 
     def get_many(self, run_ids: Sequence[str]) -> dict[str, Run]:
-        """1 BatchGetItem per 100 runs, and as in ``get``. What is no id of Cairn's is left out."""
+        """1 BatchGetItem per 100 runs, 1 per 100 of their leaves. What is no id of Cairn's is left out."""
+        return self.get_within(inf, run_ids)[0]
+
+    def get_within(self, units: float, run_ids: Sequence[str]) -> tuple[dict[str, Run], int, float]:
+        """The runs as in ``get_many``, as many of the first as so many read units are enough for, at least
+        one; how many of the ids those were; and the units at most spent on them."""
         heads = {run_id: _experiment_key(run_id) for run_id in run_ids}
         partitions = {
             run_id: keys.run_partition(run_id) for run_id, head in heads.items() if head is not None
         }
-        documents, experiments = self._documents.read(
-            list(partitions.values()), list({head for head in heads.values() if head is not None})
+        reading = self._documents.read_within(
+            units, list(partitions.values()), list({head for head in heads.values() if head is not None})
         )
         runs = {}
         for run_id, partition in partitions.items():
             head = heads[run_id]
-            if head in experiments and partition in documents:
-                runs[run_id] = run_of(run_id, documents[partition], experiments[head])
-        return runs
+            if head in reading.companions and partition in reading.documents:
+                runs[run_id] = run_of(run_id, reading.documents[partition], reading.companions[head])
+        whole = reading.count == len(partitions)
+        return runs, len(run_ids) if whole else reading.count, reading.units
 
     def change(
         self,

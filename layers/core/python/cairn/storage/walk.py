@@ -5,17 +5,22 @@ descending walk reads backward and turns each group of equal values round; a gro
 is read forward again from its beginning, so that 90% of all runs with one value cost no more.
 """
 
-from collections.abc import Callable, Iterator
+import heapq
+from collections.abc import Callable, Iterator, Sequence
 from functools import total_ordering
 from itertools import groupby
 from typing import NamedTuple
 
-from cairn.search.plan import DEFAULT_ORDER, LAST, Span
+from cairn.search.plan import LAST, Span, Walk
 from cairn.storage.limits import item_size
 from cairn.storage.table import Page, Query, Table
 
 _PAGE = 1_000  # entries of about 120 bytes
+_FEW = 4  # streams that read as many entries each as are expected in all
+_LEAST = 10
+_GROWTH = 4
 _POSITION = 48  # hex digits of start time and run id at the end of every sort key
+_RUN = 32
 
 Spend = Callable[[float], None]
 """Told of read units; may raise to end the walk."""
@@ -49,80 +54,89 @@ class _Reversed:
         return hash(self.text)
 
 
-def walk_key(field: str, ascending: bool) -> Callable[[Found], tuple[object, str]]:
-    """What orders entries of several partitions that are walked together."""
-    if ascending:
-        return lambda found: (found.value, found.position)
-    if field == DEFAULT_ORDER:
-        return lambda found: (_Reversed(found.position[:16]), found.position)
-    return lambda found: (_Reversed(found.value), found.position)
+def walk_key(walk: Walk) -> Callable[[Found], tuple[object, str]]:
+    """What orders the entries of several partitions that are walked together."""
+    if walk.by_value:
+        if walk.ascending:
+            return lambda found: (found.value, found.position)
+        return lambda found: (_Reversed(found.value), found.position)
+    if walk.ascending:
+        return lambda found: ("", found.position)
+    return lambda found: (_Reversed(found.position[:16]), found.position)
 
 
 class Walks:
-    """Entries from a table; ``expected`` is how many a walk reads at first."""
+    """Entries from a table. ``streams`` walks are merged to yield ``expected`` entries: each of them reads
+    its share at first, and four times as many with each further request."""
 
-    def __init__(self, table: Table, spend: Spend, expected: int) -> None:
+    def __init__(self, table: Table, spend: Spend) -> None:
         self._table = table
         self._spend = spend
-        self._expected = min(max(expected, 10), _PAGE)
 
-    def entries(
-        self, partition: str, field: str, span: Span, ascending: bool, after: Found | None = None
+    def merged(
+        self, partitions: Sequence[str], walk: Walk, start: str | None, expected: int
     ) -> Iterator[Found]:
-        """The entries in the span, from behind ``after``. 1 Query per page; going down 1 more for each
-        group of equal values (of equal start times, in the default order) that an edge cuts."""
-        last = None if after is None else after.value + after.position
-        if ascending:
-            yield from self._forward(partition, span, last)
+        """The entries of all partitions and spans, in the order of the walk, from behind ``start``: the end
+        of a sort key where the walk is not by value. What lies at one place in two of them comes once."""
+        streams = len(partitions) * len(walk.spans)
+        share = expected if streams <= _FEW else expected * _FEW // streams
+        limit = min(max(share, _LEAST), _PAGE)
+        walks = [
+            self._entries(partition, span, walk, start, limit)
+            for partition in partitions
+            for span in walk.spans
+        ]
+        if len(walks) == 1:
+            return walks[0]
+        found = heapq.merge(*walks, key=walk_key(walk))
+        return (next(same) for _, same in groupby(found, lambda one: one.run_id))
+
+    def _entries(
+        self, partition: str, span: Span, walk: Walk, start: str | None, limit: int
+    ) -> Iterator[Found]:
+        """1 Query per page; going down 1 more for each group of equal values (of equal start times, where
+        the walk is not by value) that an edge cuts."""
+        after = start if start is None or walk.by_value or not walk.field else span.low + start
+        if walk.ascending:
+            yield from self._forward(partition, span, after, limit)
             return
-        prefix_of = _start if field == DEFAULT_ORDER else _value
+        tie = _POSITION if walk.by_value else _RUN
         high = span.high
-        if last is not None:
-            group = prefix_of(last)
-            yield from self._forward(partition, Span(group, group + LAST), last)
+        if after is not None:
+            group = after[:-tie]
+            yield from self._forward(partition, Span(group, group + LAST), after, limit)
             high = min(high, group)  # every sort key of the group is longer
-        yield from self._backward(partition, Span(span.low, high), prefix_of)
+        yield from self._backward(partition, Span(span.low, high), tie, limit)
 
-    def page(self, partition: str, span: Span, limit: int) -> tuple[list[Found], bool]:
-        """The first entries of a span, and whether they are all. 1 Query."""
-        page = self._query(Query(partition, low=span.low, high=span.high, limit=limit))
-        return [_found(item["sk"]) for item in page.items], page.after is None
-
-    def _forward(self, partition: str, span: Span, after: str | None) -> Iterator[Found]:
-        limit = self._expected
-        while True:
-            page = self._query(Query(partition, low=span.low, high=span.high, limit=limit, after=after))
-            yield from (_found(item["sk"]) for item in page.items)
+    def _forward(self, partition: str, span: Span, after: str | None, limit: int) -> Iterator[Found]:
+        low = span.low if after is None else max(span.low, after + "\0")
+        while low <= span.high:
+            page = self.query(Query(partition, low=low, high=span.high, limit=limit))
+            yield from (found_of(item["sk"]) for item in page.items)
             if page.after is None:
                 return
-            after, limit = page.after, _PAGE
+            low, limit = page.after + "\0", min(limit * _GROWTH, _PAGE)
 
-    def _backward(self, partition: str, span: Span, prefix_of: Callable[[str], str]) -> Iterator[Found]:
-        high, limit = span.high, self._expected
+    def _backward(self, partition: str, span: Span, tie: int, limit: int) -> Iterator[Found]:
+        high = span.high
         while high >= span.low:
-            page = self._query(Query(partition, low=span.low, high=high, limit=limit, forward=False))
+            page = self.query(Query(partition, low=span.low, high=high, limit=limit, forward=False))
             sort_keys = [item["sk"] for item in page.items]
-            groups = [(prefix, list(held)) for prefix, held in groupby(sort_keys, prefix_of)]
+            groups = [(prefix, list(held)) for prefix, held in groupby(sort_keys, lambda key: key[:-tie])]
             for _, held in groups if page.after is None else groups[:-1]:
-                yield from (_found(sort_key) for sort_key in reversed(held))
+                yield from (found_of(sort_key) for sort_key in reversed(held))
             if page.after is None:
                 return
-            high, limit = groups[-1][0], _PAGE
-            yield from self._forward(partition, Span(high, high + LAST), None)
+            high = groups[-1][0]
+            yield from self._forward(partition, Span(high, high + LAST), None, limit)
+            limit = min(limit * _GROWTH, _PAGE)
 
-    def _query(self, query: Query) -> Page:
+    def query(self, query: Query) -> Page:
+        """A page, paid for."""
         page = self._table.query(query)
         self._spend(max(1, -(-sum(map(item_size, page.items)) // 4_096)))
         return page
 
 
-def _value(sort_key: str) -> str:
-    return sort_key[:-_POSITION]
-
-
-def _start(sort_key: str) -> str:
-    return sort_key[:16]
-
-
-def _found(sort_key: str) -> Found:
+def found_of(sort_key: str) -> Found:
     return Found(sort_key[:-_POSITION], sort_key[-_POSITION:])

@@ -1,0 +1,120 @@
+"""Ranges of the index that hold every match of a search: how large they are, and which runs are in them.
+
+A range is gone through by value, its partitions merged, so that a run which changes its life-cycle stage
+keeps its place. Entries are sieved by what they say alone; the facts are another module's.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+
+from cairn.search import index
+from cairn.search.match import value_test
+from cairn.search.plan import Range, Walk
+from cairn.storage import keys
+from cairn.storage.budget import Budget
+from cairn.storage.walk import Walks
+
+Entry = tuple[str, str | None]
+"""The sort key of an entry, and its run; None where the entry shows that the run does not match."""
+
+
+@dataclass(frozen=True, slots=True)
+class Whole:
+    """A range as far as it was read: whether to its end, how many entries, which runs."""
+
+    number: int
+    ended: bool
+    entries: int
+    run_ids: frozenset[str]
+
+
+class Ranges:
+    """The ranges of a plan over ``partitions`` (experiment, group), which may be filled in later."""
+
+    def __init__(
+        self, walks: Walks, budget: Budget, partitions: Sequence[tuple[str, str]], ranges: Sequence[Range]
+    ) -> None:
+        self._walks = walks
+        self._budget = budget
+        self._bounds = budget.bounds
+        self._partitions = partitions
+        self._ranges = ranges
+        self._read: dict[int, list[Entry]] = {}
+
+    def smallest(self, covered: int | None) -> int | None:
+        """The range with the fewest runs of those that have few; ``covered`` is passed over. 1 Query for
+        each partition and span of a range, unless those are many."""
+        best: int | None = None
+        for number, one in enumerate(self._ranges):
+            streams = len(self._partitions) * len(one.spans)
+            if number == covered or streams > self._bounds.streams or self._budget.is_spent():
+                continue
+            entries: list[Entry] = []
+            for entry in self._walk(number, "", self._bounds.probe + 1):
+                entries.append(entry)
+                if len(entries) > self._bounds.probe:
+                    break
+            else:
+                self._read[number] = entries
+                if best is None or _runs(entries) < _runs(self._read[best]):
+                    best = number
+        return best
+
+    def entries(self, number: int, reached: str) -> Iterator[Entry]:
+        """The entries of a range, from behind a sort key; read once in a request."""
+        if not reached and number in self._read:
+            return iter(self._read[number])
+        return self._walk(number, reached, _MANY)
+
+    def whole(self, covered: int | None) -> Iterator[Whole]:
+        """Each range, read as far as leaves something of the budget."""
+        for number in range(len(self._ranges)):
+            if number == covered:
+                continue
+            count, found, last = 0, list[Entry](), ""
+            for last, run_id in self._walk(number, "", _MANY):
+                count += 1
+                if run_id is not None:
+                    found.append((last, run_id))
+                if self._budget.is_spent(self._bounds.reserve):
+                    break
+            else:
+                self._read[number] = found
+            run_ids = frozenset(run_id for _, run_id in found if run_id is not None)
+            yield Whole(number, number in self._read, count, run_ids)
+
+    def is_sieved(self, number: int) -> bool:
+        """Whether entries of the range may show that their runs do not match."""
+        return _sieve(self._ranges[number]) is not None
+
+    def _walk(self, number: int, reached: str, expected: int) -> Iterator[Entry]:
+        one = self._ranges[number]
+        walk = Walk(one.field, one.spans, ascending=True, by_value=True)
+        partitions = [keys.index_partition(*partition, one.field) for partition in self._partitions]
+        accepts = _sieve(one)
+        for found in self._walks.merged(partitions, walk, reached or None, expected):
+            passes = accepts is None or accepts(found.value)
+            yield found.value + found.position, found.run_id if passes else None
+
+
+_MANY = 1_000
+
+
+def _runs(entries: Sequence[Entry]) -> int:
+    return len({run_id for _, run_id in entries if run_id is not None})
+
+
+def _sieve(one: Range) -> Callable[[str], bool] | None:
+    """Whether an entry's value may meet the comparison, as far as the entry says; None: all of them."""
+    comparison = one.comparison
+    if not isinstance(comparison.value, str) or comparison.comparator == "=":
+        return None
+    test = value_test(comparison.comparator, comparison.value)
+    return lambda value: index.is_cut(value) or test(index.from_text(value))
+
+
+def encoded(field: str, value: int | float | str) -> str:
+    """A value as the entries of its field hold it."""
+    if isinstance(value, str):
+        return index.text(value)
+    return index.number(float(value)) if field[:1] == index.METRIC else index.integer(int(value))
