@@ -12,6 +12,7 @@ import sys
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from operator import itemgetter
 from pathlib import Path
 from typing import Any
@@ -60,20 +61,19 @@ class Recorder:
         """Create, log once a second, finish, index once it is quiet."""
         begun = self.api.clock.now
         body = {"experiment_id": self.experiment, "start_time": begun, "tags": pairs("tag", 4, 40)}
-        events, answer = self._cost(begun, lambda: self.api.post("runs/create", body))
+        events, answer = self._cost(begun, partial(self.api.post, "runs/create", body))
         run_id = answer["run"]["info"]["run_id"]
         setup = {"run_id": run_id, "params": pairs("param", 30), "tags": pairs("more", 6)}
-        events += self._cost(begun, lambda: self.api.post("runs/log-batch", setup))[0]
+        events += self._cost(begun, partial(self.api.post, "runs/log-batch", setup))[0]
         for step in range(seconds):
             self.api.clock.now = begun + 1_000 * step + 500
             batch = {"run_id": run_id, "metrics": metrics(20, 1, step)}
-            events += self._cost(begun, lambda batch=batch: self.api.post("runs/log-batch", batch))[0]
+            events += self._cost(begun, partial(self.api.post, "runs/log-batch", batch))[0]
         end = {"run_id": run_id, "status": "FINISHED", "end_time": self.api.clock.now}
-        events += self._cost(begun, lambda: self.api.post("runs/update", end))[0]
+        events += self._cost(begun, partial(self.api.post, "runs/update", end))[0]
         (mark,) = dirty.marks(self.table, run_id[:16])
         self.api.clock.now += dirty.QUIET
-        indexer = self.api.app.stores.indexer
-        events += self._cost(begun, lambda: indexer.index(run_id, mark.time))[0]
+        events += self._cost(begun, partial(self.api.app.stores.indexer.index, run_id, mark.time))[0]
         assert not list(dirty.marks(self.table, run_id[:16]))
         name = keys.run_partition(run_id)
         return [
