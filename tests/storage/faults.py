@@ -11,7 +11,18 @@ from typing import Any
 
 from cairn.storage.engine import Engine, EngineTable
 from cairn.storage.retry import Conflicted, PassingFault, Retry, Throttled
-from cairn.storage.table import Delete, Item, Key, Page, Put, Query, TransactWrite, Update
+from cairn.storage.table import (
+    Delete,
+    Item,
+    Key,
+    KeyPage,
+    Page,
+    Put,
+    Query,
+    Scan,
+    TransactWrite,
+    Update,
+)
 
 
 class Crash(Exception):
@@ -114,6 +125,10 @@ class FaultyEngine:
 
     def query(self, query: Query) -> Page:
         page: Page = self._carry_out(self._engine.query, query)
+        return page
+
+    def scan(self, scan: Scan) -> KeyPage:
+        page: KeyPage = self._carry_out(self._engine.scan, scan)
         return page
 
     def put(self, put: Put) -> None:

@@ -10,16 +10,19 @@ import random
 import threading
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 from cairn.domain.clock import system_clock
+from cairn.errors import CairnError
 from cairn.http import App
 from cairn.services.ports import ArtifactStore, BlobStore, Carriage, Stores
 from cairn.settings import Settings
 from cairn.sharing.caller import iam_caller, local_caller
 from cairn.storage.datasets import Datasets
 from cairn.storage.dirty import QUIET
+from cairn.storage.engine import EngineTable
 from cairn.storage.execute import RunIndex
 from cairn.storage.experiments import Experiments
 from cairn.storage.history import History
@@ -32,6 +35,7 @@ from cairn.storage.table import Table
 if TYPE_CHECKING:
     from mypy_boto3_s3.client import S3Client
 
+    from cairn.storage.reindex import Report
     from cairn.upkeep.follow import Follower
     from cairn.upkeep.overdue import Overdue
     from cairn.upkeep.queue import Queue
@@ -124,6 +128,50 @@ def build_local_aws(settings: Settings) -> App:
     return _local(_aws_stores(settings, Carriage()))
 
 
+@dataclass(frozen=True, slots=True)
+class Maintenance:
+    """What an operator does to a table, beside whatever serves it."""
+
+    table: EngineTable
+    experiments: Experiments
+    indexer: Indexer
+
+    def find(self, experiment: str) -> str | None:
+        """The id of an experiment, given by id or by name."""
+        named = self.experiments.find(experiment)
+        if named is not None:
+            return named.experiment_id
+        try:
+            return self.experiments.get(experiment).experiment_id
+        except CairnError:
+            return None
+
+    def reindex(self, experiment_id: str, tell: "Callable[[Report], None]") -> "Report":
+        """Of an experiment that exists."""
+        from cairn.storage.reindex import Reindex
+
+        return Reindex(self.table, self.indexer, tell).reindex(f"{int(experiment_id):016x}")
+
+    def close(self) -> None:
+        self.table.close()
+
+
+def maintain(settings: Settings) -> Maintenance:
+    """Of the table that the settings name."""
+    table = _table(settings)
+    return Maintenance(
+        table, Experiments(table, settings.location_of), Indexer(table, system_clock, settings.quiet_ms)
+    )
+
+
+def maintain_local(database: Path) -> Maintenance:
+    """Of a SQLite file, which a server may have open."""
+    from cairn.storage.sqlite import SqliteTable
+
+    table = SqliteTable(database)
+    return Maintenance(table, Experiments(table, lambda _: ""), Indexer(table, system_clock))
+
+
 def ensure_default(app: App) -> None:
     """Make the experiment ``0`` where it is missing: at deployment, or at a local server's first start."""
     experiments = app.stores.experiments
@@ -181,7 +229,7 @@ def _stores(
     )
 
 
-def _table(settings: Settings) -> Table:
+def _table(settings: Settings) -> EngineTable:
     from cairn.storage.dynamodb import DynamoDBTable
     from cairn.storage.wire import connect
 

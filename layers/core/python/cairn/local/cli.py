@@ -33,6 +33,28 @@ class _Parser(argparse.ArgumentParser):
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command; the exit status."""
     options = _parser().parse_args(arguments)
+    return _reindex(options) if options.command == "admin" else _local(options)
+
+
+def _reindex(options: argparse.Namespace) -> int:
+    if options.data is not None and (options.aws_endpoint is not None or options.table is not None):
+        fail("--data names a folder, --table and --aws-endpoint a table in DynamoDB: choose")
+    from cairn.local.admin import ReindexOptions, reindex
+    from cairn.local.data import Unusable
+
+    data = options.data or Path(".cairn")
+    wanted = ReindexOptions(options.experiment, data, options.table, options.aws_endpoint)
+    try:
+        sys.stdout.write(f"{reindex(wanted, sys.stderr)}\n")
+    except Unusable as error:
+        fail(str(error))
+    except KeyboardInterrupt:
+        sys.stderr.write("cairn: interrupted; what was mended stays, and it may be begun again\n")
+        return 130
+    return 0
+
+
+def _local(options: argparse.Namespace) -> int:
     if options.ephemeral and options.data is not None:
         fail("--data and --ephemeral exclude each other: keep the data, or drop it")
     if options.aws_endpoint is not None and (options.ephemeral or options.data is not None):
@@ -72,6 +94,28 @@ def fail(message: str) -> NoReturn:
     raise SystemExit(2)
 
 
+def _add_admin(commands: "argparse._SubParsersAction[_Parser]") -> None:
+    admin = commands.add_parser("admin", help="look after the data, beside whatever serves it")
+    tasks = admin.add_subparsers(dest="task", required=True, metavar="TASK")
+    reindex = tasks.add_parser(
+        "reindex",
+        help="check the search index of an experiment and mend it",
+        description="Compare the search index of an experiment with its runs, restore what is missing and\n"
+        "remove what is false. Servers may run meanwhile; it may be interrupted and repeated.\n"
+        "On DynamoDB it reads the whole table, at half a read unit per 4 KB.",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    reindex.add_argument("experiment", metavar="EXPERIMENT", help="its id or its name")
+    reindex.add_argument("--data", type=Path, metavar="DIR", help="folder of the data (default: ./.cairn)")
+    reindex.add_argument("--table", metavar="NAME", help="a deployed table instead, in the AWS account")
+    reindex.add_argument(
+        "--aws-endpoint",
+        type=_url,
+        metavar="URL",
+        help="an emulator's DynamoDB instead; the table is --table's, or CAIRN_TABLE's, or cairn",
+    )
+
+
 def _parser() -> argparse.ArgumentParser:
     parser = _Parser(
         prog="cairn", description="An MLflow backend without a server: in AWS, or on this machine."
@@ -109,6 +153,7 @@ def _parser() -> argparse.ArgumentParser:
         metavar="URL",
         help="keep the data in DynamoDB and S3 at this endpoint; table and bucket are made if missing",
     )
+    _add_admin(commands)
     return parser
 
 

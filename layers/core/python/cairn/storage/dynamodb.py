@@ -14,7 +14,7 @@ from cairn.storage.attributes import marshal_item, marshal_key, unmarshal_item, 
 from cairn.storage.engine import EngineTable
 from cairn.storage.evaluate import holds, updated
 from cairn.storage.faults import Foreign, translated
-from cairn.storage.limits import check_item, item_size
+from cairn.storage.limits import MAX_PAGE, check_item, item_size
 from cairn.storage.meter import Observer, batch_read_cost, read_cost, write_cost
 from cairn.storage.render import Expressions
 from cairn.storage.retry import Retry
@@ -25,9 +25,11 @@ from cairn.storage.table import (
     Delete,
     Item,
     Key,
+    KeyPage,
     Page,
     Put,
     Query,
+    Scan,
     TransactWrite,
     Update,
 )
@@ -134,6 +136,31 @@ class DynamoDBEngine:
         last = answer.get("LastEvaluatedKey")
         self._observe(lambda: read_cost("Query", query.pk, sum(map(item_size, items)), query.consistent))
         return Page(items, unmarshal_key(last).sk if last else None)
+
+    def scan(self, scan: Scan) -> KeyPage:
+        values: dict[str, Any] = {}
+        parts: list[str] = []
+        for number, prefix in enumerate(scan.prefixes):
+            values[f":p{number}"] = {"S": prefix}
+            part = f"begins_with(pk, :p{number})"
+            if prefix in scan.heads:
+                values[f":h{number}"] = {"S": scan.heads[prefix]}
+                part = f"({part} AND sk = :h{number})"
+            parts.append(part)
+        answer = self._call(
+            "Scan",
+            ProjectionExpression="pk, sk",
+            FilterExpression=" OR ".join(parts),
+            ExpressionAttributeValues=values,
+            **({} if scan.after is None else {"ExclusiveStartKey": marshal_key(scan.after)}),
+        )
+        last = answer.get("LastEvaluatedKey")
+        # A page is 1 MB of what lies there, whatever of it was asked for.
+        size = MAX_PAGE if last else sum(len(str(item)) for item in answer["Items"])
+        self._observe(lambda: read_cost("Scan", "", size, consistent=False))
+        return KeyPage(
+            [unmarshal_key(item) for item in answer["Items"]], unmarshal_key(last) if last else None
+        )
 
     def put(self, put: Put) -> None:
         expressions = Expressions().condition(put.condition).parameters()

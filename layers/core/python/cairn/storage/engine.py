@@ -21,7 +21,19 @@ from cairn.storage.limits import (
     check_write,
 )
 from cairn.storage.retry import PassingFault, Retry, Throttled
-from cairn.storage.table import ConditionFailed, Delete, Item, Key, Page, Put, Query, TransactWrite, Update
+from cairn.storage.table import (
+    ConditionFailed,
+    Delete,
+    Item,
+    Key,
+    KeyPage,
+    Page,
+    Put,
+    Query,
+    Scan,
+    TransactWrite,
+    Update,
+)
 
 Answer = TypeVar("Answer")
 
@@ -40,6 +52,9 @@ class Engine(Protocol):
 
     def query(self, query: Query) -> Page:
         """Query; bounds are not empty and in order, ``after`` lies between them."""
+
+    def scan(self, scan: Scan) -> KeyPage:
+        """Scan."""
 
     def put(self, put: Put) -> None:
         """PutItem."""
@@ -93,6 +108,10 @@ class EngineTable:
         check_query(query)
         sound = _sound(query)
         return Page(()) if sound is None else self.retry.call(lambda: self.engine.query(sound))
+
+    def scan(self, scan: Scan) -> KeyPage:
+        """1 Scan; on DynamoDB half a read unit per 4 KB of all that lies there, up to 1 MB."""
+        return self.retry.call(lambda: self.engine.scan(scan))
 
     def put(self, put: Put) -> None:
         """1 PutItem; 1 write unit per KB of the larger of old and new item; of the old one when the

@@ -48,6 +48,8 @@ LATEST_PREFIX = "M#"
 LOG_PREFIX = "L#"
 FOLDED_PREFIX = "H#"
 INVENTORY = "I"
+RUNS = "R#"
+"""What the partitions of runs begin with."""
 
 
 def digest(*parts: str) -> str:
@@ -154,7 +156,7 @@ def dataset_use(experiment: str, name: str, dataset_digest: str, context: str | 
 
 
 def run_partition(run_id: str) -> str:
-    return f"R#{run_id}"
+    return f"{RUNS}{run_id}"
 
 
 def model_partition(model_id: str) -> str:

@@ -35,9 +35,11 @@ from cairn.storage.table import (
     Delete,
     Item,
     Key,
+    KeyPage,
     Page,
     Put,
     Query,
+    Scan,
     TransactWrite,
     Update,
 )
@@ -58,6 +60,8 @@ _PUT = (
     "ON CONFLICT (pk, sk) DO UPDATE SET size = excluded.size, body = excluded.body"
 )
 _DELETE = "DELETE FROM items WHERE pk = ? AND sk = ?"
+
+_SCANNED = 5_000  # keys of one page of a scan
 
 _LOADED_TOGETHER = 200_000  # rows: about 100 MB while they are sorted
 
@@ -177,6 +181,21 @@ class SqliteEngine:
         full = full or (query.limit is not None and len(items) == query.limit)
         self._observe(read_cost("Query", query.pk, total, query.consistent))
         return Page(items, items[-1]["sk"] if full else None)
+
+    def scan(self, scan: Scan) -> KeyPage:
+        """By the key's index: what has another prefix costs nothing."""
+        found: list[Key] = []
+        total = 0
+        with self._connection() as connection:
+            for prefix in sorted(scan.prefixes):
+                statement, arguments = _scan(prefix, scan.heads.get(prefix), scan.after)
+                for pk, sk, size in connection.execute(statement, [*arguments, _SCANNED - len(found)]):
+                    found.append(Key(pk.decode(), sk.decode()))
+                    total += size
+                if len(found) == _SCANNED:
+                    break
+        self._observe(read_cost("Scan", "", total, consistent=False))
+        return KeyPage(found, found[-1] if len(found) == _SCANNED else None)
 
     def put(self, put: Put) -> None:
         self._write_one("PutItem", put)
@@ -387,6 +406,18 @@ def _select(query: Query) -> tuple[str, list[Any]]:
     # The clauses are the literals above; every value is an argument.
     statement = f"SELECT sk, size, body FROM items WHERE {where} ORDER BY sk {order} LIMIT ?"  # noqa: S608
     return statement, [*arguments, limit]
+
+
+def _scan(prefix: str, head: str | None, after: Key | None) -> tuple[str, list[Any]]:
+    low = prefix.encode()
+    where, arguments = "pk >= ? AND pk < ?", [low, low + b"\xff"]  # which no UTF-8 holds
+    if after is not None:
+        where += " AND (pk, sk) > (?, ?)"
+        arguments += [after.pk.encode(), after.sk.encode()]
+    if head is not None:
+        where += " AND sk = ?"
+        arguments.append(head.encode())
+    return f"SELECT pk, sk, size FROM items WHERE {where} ORDER BY pk, sk LIMIT ?", arguments  # noqa: S608
 
 
 def _replay_cost(sizes: Sequence[tuple[Key, int, int]]) -> Cost:

@@ -88,6 +88,24 @@ class Page:
 
 
 @dataclass(frozen=True, slots=True)
+class Scan:
+    """Keys of the whole table, in no order: of partitions that begin with ``prefix``; where that is in
+    ``heads``, the item of this sort key alone. ``after`` continues a page."""
+
+    prefixes: Sequence[str]
+    heads: Mapping[str, str] = field(default_factory=dict)
+    after: Key | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class KeyPage:
+    """One page of a scan: perhaps empty, though ``after`` continues it."""
+
+    keys: Sequence[Key]
+    after: Key | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Cost:
     """What one request was billed: request units as DynamoDB's documentation computes them."""
 
@@ -119,6 +137,10 @@ class Table(Protocol):
 
     def query(self, query: Query) -> Page:
         """1 request; the sum of the item sizes rounds up to 4 KB."""
+
+    def scan(self, scan: Scan) -> KeyPage:
+        """1 request, which reads 1 MB of whatever the table holds, at half a unit per 4 KB: what was
+        written within the last second may be missing."""
 
     def put(self, put: Put) -> None:
         """1 request; 1 write unit per KB, also when the condition fails (ConditionFailed)."""
