@@ -20,6 +20,7 @@
     folded log of a metric     R#<run>        H#<metric>
     segment of it              R#<run>        H#<metric>#<version>#<content hash>
     its index entries          R#<run>        I
+    pieces of them             R#<run>        I#<version>#<content hash>
     logged model head, facts   M#<model>      as those of a run
 
 Experiments are 16 hex digits, runs 32, so that a run's id begins with its experiment's. Numbers in keys are
