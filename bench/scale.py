@@ -42,6 +42,7 @@ MOST_SECONDS = 5.0
 
 _AT_ONCE = 1_000  # runs that a process builds for the one that loads
 _MOST_CALLS = 60  # for one page
+_ENOUGH = 3  # problems of one query
 _PATIENCE = 200.0  # seconds for one page, and for the pages of one query
 
 
@@ -154,8 +155,8 @@ def pages_of(at: Filled, experiment: str, query: Query, problems: list[str]) -> 
             spent = f"{cost.most_units:,.0f} read units, {cost.longest:.1f} s"
             problems.append(f"{query.name}: a request of page {len(pages) + 1} took {spent}")
         pages.append(cost)
-        if len(found) < len(right):
-            break  # given up: the page says so
+        if len(found) < len(right) or len(problems) >= _ENOUGH:
+            break  # a page that was given up says so
     return pages
 
 

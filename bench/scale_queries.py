@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from bench.load import PARENT_TAG, START, RunSpec, choice, is_deleted, metric_value, name_of, run_id_of
 
-Key = tuple[float | str, ...]
+Place = tuple[float | str, ...]
 
 _MISSING = -1.0
 """In a column; values are from 0 to 1."""
@@ -55,15 +55,31 @@ class Population:
         word = name_of(0)[5:9]
 
         def query(
-            name: str, text: str, test: Callable[[int], bool], order: str = "", key: int | None = None
+            name: str,
+            text: str,
+            test: Callable[[int], bool],
+            order: tuple[str, ...] = (),
+            key: Callable[[int], Place] = lambda _: (),
         ) -> Query:
             found = [n for n in active if test(n)]
-            answer = heapq.nsmallest(limit, found, key=lambda n: self._place(n, key))
-            return Query(name, text, (order,) if order else (), tuple(answer), len(found))
+            answer = heapq.nsmallest(limit, found, key=lambda n: (*key(n), *self._newest_first(n)))
+            return Query(name, text, order, tuple(answer), len(found))
 
         yield query("default order", "", lambda _: True)
-        by = "by one metric, descending"
-        yield query(by, "", lambda _: True, "metrics.metric_000 DESC", 0)
+        by_one = ("metrics.metric_000 DESC",)
+        yield query(
+            "by one metric, descending", "", lambda _: True, by_one, lambda n: self._metric(0, n, -1)
+        )
+        yield query(
+            "by two metrics, a tenth tied in the first",
+            "",
+            lambda _: True,
+            ("metrics.metric_000 DESC", "metrics.metric_001 ASC"),
+            lambda n: (*self._metric(0, n, -1), *self._metric(1, n, 1)),
+        )
+        yield query(
+            "by run name", "", lambda _: True, ("attributes.run_name ASC",), lambda n: (name_of(n),)
+        )
         text = f"params.param_000 = '{choice(0, 'param')}'"
         yield query("`params.x = 'y'`, one in 10", text, lambda n: choice(n, "param") == choice(0, "param"))
         for share, rank in (
@@ -76,8 +92,8 @@ class Population:
                 f"`metrics.m > v` by another, {share}",
                 f"metrics.metric_000 > {limit_value!r}",
                 lambda n, least=limit_value: first[n] > least,  # type: ignore[misc]
-                "metrics.metric_001 DESC",
-                1,
+                ("metrics.metric_001 DESC",),
+                lambda n: self._metric(1, n, -1),
             )
         yield query(
             "`tags.mlflow.parentRunId = '...'`",
@@ -112,12 +128,13 @@ class Population:
 
         return of
 
-    def _place(self, number: int, key: int | None) -> Key:
-        """By the metric of this number, descending; NaN, then what lacks it; then newest first, then id."""
-        tail = (-(START + number // self.spec.same_start * 1_000), run_id_of(self.experiment_id, number))
-        if key is None:
-            return tail
+    def _newest_first(self, number: int) -> Place:
+        start = START + number // self.spec.same_start * 1_000
+        return -start, run_id_of(self.experiment_id, number)
+
+    def _metric(self, key: int, number: int, sign: int) -> Place:
+        """Up (1) or down (-1) by the metric; then NaN, then what lacks it."""
         value = self._metrics[key][number]
         if math.isnan(value):
-            return 1, 0, *tail
-        return (2, 0, *tail) if value == _MISSING else (0, -value, *tail)
+            return 1, 0
+        return (2, 0) if value == _MISSING else (0, sign * value)

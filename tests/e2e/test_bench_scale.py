@@ -13,7 +13,7 @@ from bench.scale import SPEC, pages_of
 from bench.scale_queries import Population
 from tests.e2e.test_bench import ROOT, _environment
 
-SEARCHES = 11
+SEARCHES = 13
 
 
 def test_the_quick_benchmark_runs_and_reports(tmp_path: Path) -> None:
