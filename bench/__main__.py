@@ -59,7 +59,8 @@ def _compare(measured: Report, parts: Sequence[str], *, quick: bool, runs: tuple
     when it is searched."""
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="cairn-bench-")))
-        servers = stack.enter_context(both(folder))
+        workers = 1 if quick else None
+        servers = stack.enter_context(both(folder, workers))
         measured.started = (servers[0].started, servers[1].started)
         settle: Callable[[], None] = (lambda: None) if quick else (lambda: time.sleep(SETTLE))
         if "requests" in parts:
@@ -72,7 +73,8 @@ def _compare(measured: Report, parts: Sequence[str], *, quick: bool, runs: tuple
             if package := postgres.installed():
                 measured.postgres = package.version
                 uri = stack.enter_context(postgres.serving(package))
-                sides.insert(1, stack.enter_context(mlflow(folder / "postgres", uri, "MLflow, PostgreSQL")))
+                name = "MLflow, PostgreSQL"
+                sides.insert(1, stack.enter_context(mlflow(folder / "postgres", uri, name, workers)))
             settle()
             size = searches.QUICK if quick else searches.FULL
             for search in searches.measure(sides, searches.of_runs(size, runs), _say):

@@ -7,11 +7,15 @@ connection belongs to one thread.
 import http.client
 import json
 import socket
+import time
 from collections.abc import Mapping, Sequence
 from typing import Any
 from urllib.parse import quote, urlencode
 
 API = "/api/2.0/mlflow/"
+IDLE_SECONDS = 2.0
+"""After this a connection is made anew: MLflow's server closes one that is idle for 5 s, while another
+server takes its time for instance."""
 
 
 class Unexpected(AssertionError):
@@ -27,6 +31,7 @@ class Client:
 
     def __init__(self, host: str, port: int, timeout: float = 300.0) -> None:
         self._connection = http.client.HTTPConnection(host, port, timeout=timeout)
+        self._used = time.monotonic()
 
     def post(self, path: str, body: Mapping[str, Any]) -> dict[str, Any]:
         return self._call("POST", API + path, json.dumps(body).encode())
@@ -45,11 +50,14 @@ class Client:
 
     def _call(self, method: str, target: str, body: bytes | None) -> dict[str, Any]:
         headers = {"Content-Type": "application/json"} if body is not None else {}
+        if time.monotonic() - self._used > IDLE_SECONDS:
+            self._connection.close()
         self._acknowledge_at_once()
         self._connection.request(method, target, body, headers)
         self._acknowledge_at_once()  # the kernel forgets it again
         response = self._connection.getresponse()
         content = response.read()
+        self._used = time.monotonic()
         if response.status != 200:
             raise Unexpected(f"{method} {target}: {response.status} {content[:500]!r}")
         answer: dict[str, Any] = json.loads(content)

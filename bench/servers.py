@@ -49,22 +49,29 @@ class Server:
 
 
 @contextmanager
-def both(folder: Path) -> Iterator[tuple[Server, Server]]:
+def both(folder: Path, workers: int | None = None) -> Iterator[tuple[Server, Server]]:
     """MLflow's server and Cairn, side by side on SQLite; stopped and waited for at the end."""
     with ExitStack() as stack:
-        mlflow_server = stack.enter_context(mlflow(folder / "mlflow"))
+        mlflow_server = stack.enter_context(mlflow(folder / "mlflow", workers=workers))
         cairn_server = stack.enter_context(cairn(folder / "cairn"))
         yield mlflow_server, cairn_server
 
 
 @contextmanager
-def mlflow(folder: Path, uri: str | None = None, name: str = "MLflow") -> Iterator[Server]:
-    """MLflow's server on the database ``uri``, or on a SQLite file in its folder."""
+def mlflow(
+    folder: Path, uri: str | None = None, name: str = "MLflow", workers: int | None = None
+) -> Iterator[Server]:
+    """MLflow's server on the database ``uri``, or on a SQLite file in its folder.
+
+    ``workers`` are its processes, by default as many as it starts itself. One alone starts soonest, and
+    on a busy machine: of several, those that do not answer their parent for 5 s are ended while they start.
+    """
     uri = uri or f"sqlite:///{folder / 'mlflow.db'}"
     command = (
         *(sys.executable, "-m", "mlflow", "server", "--host", HOST),
         *("--backend-store-uri", uri),
         *("--artifacts-destination", str(folder / "artifacts")),
+        *(("--workers", str(workers)) if workers else ()),
     )
     with _serving(name, command, folder, uri) as server:
         yield server
