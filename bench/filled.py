@@ -15,6 +15,7 @@ from bench.load import INDEXED, START, USER, RunSpec, Sample, random_bits, sampl
 from bench.workloads import expect
 from cairn.http import App, handle
 from cairn.services.ports import ArtifactStore, BlobStore, Stores
+from cairn.services.registry_ports import Registry
 from cairn.sharing.caller import local_caller
 from cairn.storage.datasets import Datasets
 from cairn.storage.execute import RunIndex
@@ -49,6 +50,7 @@ class Filled:
             history=History(self.table),
             datasets=Datasets(self.table, cast(BlobStore, None)),
             models=LoggedModels(self.table, lambda _: None),
+            registry=cast(Registry, None),
             artifacts=cast(ArtifactStore, None),
             clock=lambda: self.now,
             bits=lambda count: random.getrandbits(count) if self.bits is None else self.bits,

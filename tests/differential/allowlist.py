@@ -94,6 +94,27 @@ def _once(body: Json) -> Json:
     return {key: _once(each) for key, each in body.items()}
 
 
+def _latest_in_order(operation: Operation, expected: Answer, got: Answer) -> bool:
+    if not (operation.path.endswith("/get-latest-versions") and expected.ok and got.ok):
+        return False
+    both = [text_of({"latest_versions": each.body.get("model_versions")}) for each in (expected, got)]
+    return both[0] == both[1]
+
+
+def _no_page(operation: Operation, expected: Answer, got: Answer) -> bool:
+    size = next((value for name, value in operation.query if name == "max_results"), "1")
+    of_models = operation.path.endswith("/registered-models/search")
+    return of_models and size in ("0", "-1") and got.status == 400 and expected.ok
+
+
+def _long_name(operation: Operation, expected: Answer, got: Answer) -> bool:
+    body = operation.body if isinstance(operation.body, dict) else {}
+    names = [body.get("name"), body.get("new_name")]
+    long = any(isinstance(name, str) and len(name) > 256 for name in names)
+    of_models = operation.path.endswith(("/registered-models/create", "/registered-models/rename"))
+    return of_models and long and got.status == 400
+
+
 REFUSED_IN_PART = Tolerated(
     "a refused batch writes nothing",
     "runs/log-batch with metrics of a logged model that does not exist is refused as a whole. MLflow's "
@@ -151,6 +172,24 @@ TOLERATED: tuple[Tolerated, ...] = (
         "The same model logged again by runs/log-model (a repeated request) is not appended a second time "
         "to the run's history of models.",
         _model_logged_again,
+    ),
+    Tolerated(
+        "the latest versions by number",
+        "registered-models/get-latest-versions answers with the stages' versions by number. MLflow's "
+        "server has them in the order in which its database met the stages.",
+        _latest_in_order,
+    ),
+    Tolerated(
+        "a page of no registered models is refused",
+        "registered-models/search with a max_results below 1 is an INVALID_PARAMETER_VALUE, as in every "
+        "other search. MLflow's server answers with nothing, and a token that leads to nothing.",
+        _no_page,
+    ),
+    Tolerated(
+        "a long name of a registered model is refused",
+        "A registered model's name has at most 256 characters, as in MLflow's schema. PostgreSQL and MySQL "
+        "hold to it, SQLite does not.",
+        _long_name,
     ),
     REFUSED_IN_PART,
 )

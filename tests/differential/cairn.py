@@ -30,6 +30,7 @@ from cairn.storage.table import Table
 from cairn.storage.wire import connect
 from tests.differential.operations import Request
 from tests.differential.reference import Moment, Reply
+from tests.storage.stores import registry
 
 OpenTable = Callable[[int], AbstractContextManager[Table]]
 """An empty table; the number makes its name."""
@@ -87,6 +88,7 @@ def _stores(table: Table, folder: Path, given: _Given) -> Stores:
         history=History(table),
         datasets=Datasets(table, FolderBlobs(folder / "blobs")),
         models=LoggedModels(table, lambda attempt: None),
+        registry=registry(table),
         artifacts=FolderArtifacts(folder, folder / "staging"),
         clock=lambda: given.now,
         bits=bits,

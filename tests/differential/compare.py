@@ -1,7 +1,7 @@
 """Whether two answers are equal, and what remains when all that MLflow leaves open is taken out.
 
-Open is: the order of metrics, params, tags, inputs and outputs within one run or model (MLflow's SQL has no
-ORDER BY for them), the order of dataset summaries, and the text of a page token.
+Open is: the order of metrics, params, tags, inputs, outputs, aliases and latest versions within one run or
+model (MLflow's SQL has no ORDER BY for them), the order of dataset summaries, and the text of a page token.
 """
 
 import json
@@ -12,10 +12,19 @@ from tests.differential.operations import Json
 from tests.differential.reference import Reply
 
 _BAGS = frozenset(
-    {"tags", "params", "dataset_inputs", "model_inputs", "model_outputs", "dataset_summaries"}
+    {
+        "tags",
+        "params",
+        "dataset_inputs",
+        "model_inputs",
+        "model_outputs",
+        "dataset_summaries",
+        "latest_versions",
+        "aliases",
+    }
 )
-_SQL = re.compile(r" Error: \(sqlite3\..*", re.DOTALL)
-"""What MLflow's store appends to a message of its own."""
+_SQL = re.compile(r" Error: \(sqlite3\..*| Set the MLFLOW_ALLOWED_HOST_ADDRESSED_\w+ .*", re.DOTALL)
+"""What MLflow's store appends to a message of its own, and its advice about a setting that Cairn lacks."""
 _DOUBLES = frozenset({"value"})
 
 

@@ -205,6 +205,10 @@ def _audit(leader: Side) -> Iterator[Operation]:
         yield Operation("POST", f"{_API}/runs/search", body, tick=0)
     for number in range(count["model"]):
         yield Operation("GET", f"{_API}/logged-models/{{model:{number}}}", tick=0)
+    for prompt in ("!= 'true'", "= 'true'"):
+        clause = (("filter", f"tags.`mlflow.prompt.is_prompt` {prompt}"),)
+        for path in ("registered-models", "model-versions"):
+            yield Operation("GET", f"{_API}/{path}/search", query=clause, tick=0)
     if count["model"]:
         yield Operation("POST", f"{_API}/logged-models/search", {"experiment_ids": everyone}, tick=0)
 

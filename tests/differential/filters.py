@@ -289,3 +289,61 @@ def _order_key(order: str) -> str:
     ):
         name = name.removeprefix(prefix)
     return {"created": "start_time", "run name": "run_name", "mlflow.runname": "run_name"}.get(name, name)
+
+
+REGISTERED_NAMES = ("net", "Net", "forest", "a b", "ünï", "n" * 140, "n" * 140 + "z")
+"""Of registered models; two of them alike in more characters than a key of the table holds."""
+
+_registered_name = _joined(_pick(("", "", "attribute.")), st.just("name"))
+_registered_tag = _joined(_pick(("tags.", "tag.")), _key(values.TAG_KEYS))
+_registered_word = _pick((*REGISTERED_NAMES, "nobody"))
+_prompt_clause = _spaced(
+    st.just("tags.`mlflow.prompt.is_prompt`"), _EQUALS, _pick(("'true'", "'true'", "'false'", "'True'"))
+)
+_REGISTERED_CLAUSES = [
+    _spaced(_registered_name, _EQUALS, _quoted(_registered_word)),
+    _spaced(_registered_name, _LIKE, _quoted(_pick(("n%", "N%", "%e%", "fo_est", "%", "nn%", "ü%")))),
+    _spaced(_registered_name, _pick(("IN", "NOT IN")), _list(REGISTERED_NAMES)),
+    *_text_clauses(_registered_tag),
+    _prompt_clause,
+    _prompt_clause,
+]
+_VERSION_CLAUSES = [
+    *_REGISTERED_CLAUSES,
+    _spaced(st.just("run_id"), _EQUALS, _pick(("'{run:0}'", "'elsewhere'", "''"))),
+    _spaced(st.just("run_id"), _pick(("IN", "NOT IN")), st.just("('{run:0}', 'elsewhere')")),
+    _spaced(st.just("source_path"), _EQUALS, _quoted(_pick(("s3://bucket/models/a", "x")))),
+    _spaced(st.just("source_path"), _LIKE, _quoted(_pick(("s3://%", "%A", "%a")))),
+    _spaced(st.just("version_number"), _NUMERIC, _pick(("1", "2", "'2'", "-1", "1.5", "'x'"))),
+]
+_BROKEN_REGISTERED = (
+    "name",
+    "name = ",
+    "name = 1",
+    "source = 'a'",
+    "tags.a > 'b'",
+    "version_number IN ('1')",
+    "metrics.a = 1",
+    "name = 'a' OR name = 'b'",
+    "name IN ('a', 1)",
+)
+REGISTERED_FILTERS = conjunction(_REGISTERED_CLAUSES, _BROKEN_REGISTERED)
+VERSION_FILTERS = conjunction(_VERSION_CLAUSES, _BROKEN_REGISTERED)
+
+
+def _registry_orders(names: tuple[str, ...], bad: tuple[str, ...]) -> st.SearchStrategy[list[str]]:
+    one = _spaced(_pick(names), _pick(("ASC", "DESC", "asc"))) | _pick(names)
+    return st.one_of(
+        st.just([]),
+        st.lists(one, min_size=1, max_size=2),
+        st.lists(one, min_size=1, max_size=2),
+        _pick([[each] for each in bad]),
+    )
+
+
+REGISTERED_ORDERS = _registry_orders(
+    ("name", "timestamp", "last_updated_timestamp"), ("version", "", "name UP")
+)
+VERSION_ORDERS = _registry_orders(
+    ("name", "version_number", "creation_timestamp", "last_updated_timestamp"), ("source", "tags.x", "")
+)

@@ -6,7 +6,7 @@ from functools import cache
 from typing import Any
 
 from google.protobuf.json_format import ParseError  # type: ignore[import-untyped]
-from mlflow.protos import databricks_pb2, service_pb2
+from mlflow.protos import databricks_pb2, model_registry_pb2, service_pb2
 from mlflow.utils.proto_json_utils import parse_dict
 
 from tests.differential.operations import Json, Operation
@@ -62,11 +62,19 @@ def _message(method: str, path: str) -> Any:
 @cache
 def _routes() -> tuple[tuple[str, re.Pattern[str], Any], ...]:
     routes = []
-    for method in service_pb2.MlflowService.DESCRIPTOR.methods:
+    methods = [
+        (method, module)
+        for service, module in (
+            (service_pb2.MlflowService, service_pb2),
+            (model_registry_pb2.ModelRegistryService, model_registry_pb2),
+        )
+        for method in service.DESCRIPTOR.methods
+    ]
+    for method, module in methods:
         for endpoint in method.GetOptions().Extensions[databricks_pb2.rpc].endpoints:
             pattern = re.sub(r"\{\w+\}", "[^/]+", endpoint.path)
             path = re.compile(rf"/(ajax-)?api/{endpoint.since.major}\.\d/?{pattern.removeprefix('/')}")
-            message = getattr(service_pb2, method.input_type.name, None)
+            message = getattr(module, method.input_type.name, None)
             if message is not None:  # a message of another file: none of the routes compared here
                 routes.append((endpoint.method, path, message))
     return tuple(routes)

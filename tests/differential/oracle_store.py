@@ -78,6 +78,7 @@ class Universe:
             history=fake,
             datasets=cast("Any", _Datasets()),
             models=cast("Any", _Models(self.models)),
+            registry=fake,
             artifacts=fake,
             clock=fake,
             bits=fake,

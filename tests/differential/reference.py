@@ -77,6 +77,7 @@ class Mlflow:
 
     name: str
     _store: Any
+    _registry: Any
     _client: Any
     _given: _Given = field(default_factory=_Given)
 
@@ -97,6 +98,9 @@ class Mlflow:
         self._given.now, self._given.name = moment.now, moment.name
         self._given.run = _planned_id(request, moment.bits)
         setattr(handlers, "_tracking_store", self._store)  # noqa: B010 - the server's global, one per backend
+        setattr(handlers, "_model_registry_store", self._registry)  # noqa: B010
+        registry: Any = importlib.import_module("mlflow.store.model_registry.sqlalchemy_store")
+        registry.MlflowClient = lambda: self._store  # it would ask the server itself, by HTTP
         with _inputs(self._given):
             answer = self._client.open(
                 request.path,
@@ -126,7 +130,9 @@ def _planned_id(request: Request, bits: int) -> str | None:
 def _inputs(given: _Given) -> Iterator[None]:
     """Clock, ids and names as given, while a call lasts."""
     store: Any = importlib.import_module("mlflow.store.tracking.sqlalchemy_store")
+    registry: Any = importlib.import_module("mlflow.store.model_registry.sqlalchemy_store")
     own = store.get_current_time_millis, store.uuid, store._generate_random_name
+    registry.get_current_time_millis = lambda: given.now
     store.get_current_time_millis = lambda: given.now
     store.uuid = _Ids(given)
     store._generate_random_name = lambda: given.name if given.name is not None else own[2]()
@@ -138,6 +144,7 @@ def _inputs(given: _Given) -> Iterator[None]:
     finally:
         logging.disable(logging.NOTSET)
         store.get_current_time_millis, store.uuid, store._generate_random_name = own
+        registry.get_current_time_millis = own[0]
 
 
 def mlflow_backend(folder: Path, name: str = "mlflow") -> Mlflow:
@@ -159,10 +166,12 @@ def mlflow_backend(folder: Path, name: str = "mlflow") -> Mlflow:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             from mlflow.server import app
+            from mlflow.store.model_registry.sqlalchemy_store import SqlAlchemyStore as RegistryStore
             from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
 
             store = SqlAlchemyStore(uri, "mlflow-artifacts:/")
+            registry = RegistryStore(uri)
     finally:
         for key, value in before.items():
             os.environ.pop(key) if value is None else os.environ.__setitem__(key, value)
-    return Mlflow(name, store, app.test_client())
+    return Mlflow(name, store, registry, app.test_client())

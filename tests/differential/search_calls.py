@@ -3,6 +3,7 @@
 from tests.differential import experiment_calls, model_calls, run_calls, values
 from tests.differential.filters import RUN_FILTERS, RUN_ORDERS
 from tests.differential.operations import Json, Operation
+from tests.differential.registry_calls import REGISTRY
 from tests.differential.sequences import Maker, RunGuess, Story, post, sequence
 
 
@@ -103,5 +104,5 @@ MODELS = sequence(
     spoil=3,
 )
 
-PROFILES = {"tracking": TRACKING, "searching": SEARCHING, "models": MODELS}
+PROFILES = {"tracking": TRACKING, "searching": SEARCHING, "models": MODELS, "registry": REGISTRY}
 """The kinds of sequences."""

@@ -50,6 +50,8 @@ class Story:
     experiments: list[ExperimentGuess] = field(default_factory=lambda: [ExperimentGuess("Default")])
     runs: list[RunGuess] = field(default_factory=list)
     models: list[ModelGuess] = field(default_factory=list)
+    registered: dict[str, int] = field(default_factory=dict)
+    """Registered models, and how many versions each was asked to have."""
 
     def pick(self, pool: Sequence[T]) -> T:
         drawn: T = self.draw(st.sampled_from(pool))

@@ -73,6 +73,21 @@ EXAMPLES = {
         _history("a", "b", "a"),
         _history("a", "b"),
     ),
+    "the latest versions by number": (
+        _post("registered-models/get-latest-versions", {"name": "net"}),
+        _ok({"model_versions": [{"version": "2"}, {"version": "1"}]}),
+        _ok({"model_versions": [{"version": "1"}, {"version": "2"}]}),
+    ),
+    "a page of no registered models is refused": (
+        Operation("GET", f"{API}/registered-models/search", query=(("max_results", "0"),)),
+        _ok({"next_page_token": "t"}),
+        INVALID,
+    ),
+    "a long name of a registered model is refused": (
+        _post("registered-models/create", {"name": "n" * 257}),
+        _ok({"registered_model": {}}),
+        INVALID,
+    ),
     "a refused batch writes nothing": (_post("runs/log-batch", {"run_id": "r"}), FOREIGN, INVALID),
 }
 
@@ -89,6 +104,13 @@ NEIGHBOURS = (
     (Operation("GET", f"{API}/metrics/get-history", query=(("max_results", "3"),)), _ok({}), INVALID),
     (Operation("GET", f"{API}/runs/get"), _history("a"), _history("a", "a")),
     (_post("runs/log-metric", {"run_id": "r"}), FOREIGN, INVALID),
+    (_post("registered-models/create", {"name": "n" * 256}), _ok({}), INVALID),
+    (
+        _post("registered-models/get-latest-versions", {"name": "net"}),
+        _ok({"model_versions": [{"version": "2"}]}),
+        _ok({"model_versions": [{"version": "1"}]}),
+    ),
+    (Operation("GET", f"{API}/registered-models/search", query=(("max_results", "3"),)), _ok({}), INVALID),
 )
 
 

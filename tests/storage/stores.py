@@ -2,7 +2,7 @@
 
 import hashlib
 import random
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import count
 from typing import cast
@@ -12,12 +12,16 @@ from cairn.domain.clock import Clock
 from cairn.domain.entities import ACTIVE, Metric, Run, RunInfo
 from cairn.ids import new_run_id
 from cairn.services.ports import ArtifactStore, Stores
+from cairn.services.registry_ports import Registry
 from cairn.storage.datasets import Datasets
 from cairn.storage.execute import RunIndex
 from cairn.storage.experiments import Experiments
 from cairn.storage.history import History
 from cairn.storage.indexer import Indexer
+from cairn.storage.model_versions import ModelVersions
 from cairn.storage.models import LoggedModels
+from cairn.storage.registered_models import RegisteredModels
+from cairn.storage.registry_index import RegistryIndex
 from cairn.storage.runs import Runs
 from cairn.storage.table import Table
 
@@ -78,6 +82,12 @@ class MemoryBlobs:
         return self.held[key]
 
 
+def registry(table: Table, pause: Callable[[int], None] = lambda attempt: None) -> Registry:
+    """The model registry's stores."""
+    models = RegisteredModels(table, pause)
+    return Registry(models, ModelVersions(table, pause), RegistryIndex(table, models))
+
+
 def use_case_stores(table: Table, blobs: MemoryBlobs, seed: int = 0, clock: Clock = lambda: NOW) -> Stores:
     """What use-cases take, on a table; without artifacts."""
     found = aggregates(table, clock=clock)
@@ -89,6 +99,7 @@ def use_case_stores(table: Table, blobs: MemoryBlobs, seed: int = 0, clock: Cloc
         history=found.history,
         datasets=Datasets(table, blobs),
         models=LoggedModels(table, lambda attempt: None),
+        registry=registry(table),
         artifacts=cast(ArtifactStore, None),
         clock=clock,
         bits=random.Random(seed).getrandbits,

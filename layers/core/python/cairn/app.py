@@ -18,6 +18,7 @@ from cairn.domain.clock import system_clock
 from cairn.errors import CairnError
 from cairn.http import App
 from cairn.services.ports import ArtifactStore, BlobStore, Carriage, Stores
+from cairn.services.registry_ports import Registry
 from cairn.settings import Settings
 from cairn.sharing.caller import iam_caller, local_caller
 from cairn.storage.datasets import Datasets
@@ -27,7 +28,10 @@ from cairn.storage.execute import RunIndex
 from cairn.storage.experiments import Experiments
 from cairn.storage.history import History
 from cairn.storage.indexer import Indexer
+from cairn.storage.model_versions import ModelVersions
 from cairn.storage.models import LoggedModels
+from cairn.storage.registered_models import RegisteredModels
+from cairn.storage.registry_index import RegistryIndex
 from cairn.storage.retry import Retry
 from cairn.storage.runs import Runs
 from cairn.storage.table import Table
@@ -213,6 +217,7 @@ def _stores(
 ) -> Stores:
     pause = Retry().wait
     runs = Runs(table, pause, system_clock, quiet)
+    registered = RegisteredModels(table, pause)
     return Stores(
         experiments=Experiments(table, location_of),
         runs=runs,
@@ -221,6 +226,7 @@ def _stores(
         history=History(table),
         datasets=Datasets(table, blobs),
         models=LoggedModels(table, pause),
+        registry=Registry(registered, ModelVersions(table, pause), RegistryIndex(table, registered)),
         artifacts=artifacts,
         clock=system_clock,
         bits=random.SystemRandom().getrandbits,

@@ -45,18 +45,27 @@ def validate_location(location: str) -> None:
         raise InvalidParameterValue("'artifact_location' URL can't include fragments or params.")
     if ".." in _decoded(parsed.query):
         raise InvalidParameterValue("Invalid query string")
-    if _names_a_host(parsed):
-        raise InvalidParameterValue(
-            f"'artifact_location' cannot use the '{parsed.scheme}' scheme: the '{parsed.scheme}' scheme "
-            "addresses a host other than the tracking server's configured artifact storage, so the server "
-            "would connect to the host named in the URI."
-        )
+    refuse_foreign_host(location, "artifact_location")
     if location.startswith("runs:"):
         raise InvalidParameterValue(f"Artifact location cannot be a runs:/ URI. Given: '{location}'")
     if len(location) > MAX_LOCATION_LENGTH:
         raise InvalidParameterValue(
             "Invalid artifact path length. The length of the artifact path cannot be greater than "
             f"{MAX_LOCATION_LENGTH} characters."
+        )
+
+
+def refuse_foreign_host(uri: str, field: str) -> None:
+    """Refuse a URI by which a server would connect to a host that a client names."""
+    try:
+        parsed = urlparse(uri)
+    except ValueError:
+        raise InvalidParameterValue(f"'{field}' is not a valid URI: {uri!r}") from None
+    if _names_a_host(parsed):
+        raise InvalidParameterValue(
+            f"'{field}' cannot use the '{parsed.scheme}' scheme: the '{parsed.scheme}' scheme "
+            "addresses a host other than the tracking server's configured artifact storage, so the server "
+            "would connect to the host named in the URI."
         )
 
 

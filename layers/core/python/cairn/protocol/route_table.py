@@ -6,7 +6,7 @@ search-datasets (its proto has an ``/api`` path without the slash, which nobody 
 logged models.
 """
 
-from cairn.protocol.messages import artifacts, experiments, metrics, models, runs, server
+from cairn.protocol.messages import artifacts, experiments, metrics, models, registry, runs, server
 from cairn.protocol.routes import Function, Route, Router
 
 _V2 = "/api/2.0/mlflow"
@@ -288,6 +288,171 @@ _ARTIFACT_ROUTES = (
     ),
 )
 
+_REGISTRY = (
+    Route(
+        "POST",
+        f"{_V2}/registered-models/create",
+        registry.CreateRegisteredModel,
+        "registered_models.create_registered_model",
+        "registry:create",
+    ),
+    Route(
+        "GET",
+        f"{_V2}/registered-models/get",
+        registry.GetRegisteredModel,
+        "registered_models.get_registered_model",
+        "registry:read",
+    ),
+    Route(
+        "POST",
+        f"{_V2}/registered-models/rename",
+        registry.RenameRegisteredModel,
+        "registered_models.rename_registered_model",
+        "registry:update",
+    ),
+    Route(
+        "PATCH",
+        f"{_V2}/registered-models/update",
+        registry.UpdateRegisteredModel,
+        "registered_models.update_registered_model",
+        "registry:update",
+    ),
+    Route(
+        "DELETE",
+        f"{_V2}/registered-models/delete",
+        registry.DeleteRegisteredModel,
+        "registered_models.delete_registered_model",
+        "registry:delete",
+    ),
+    Route(
+        "GET",
+        f"{_V2}/registered-models/search",
+        registry.SearchRegisteredModels,
+        "search_registry.search_registered_models",
+        "registry:read",
+    ),
+    Route(
+        "POST",
+        f"{_V2}/registered-models/get-latest-versions",
+        registry.GetLatestVersions,
+        "registered_models.get_latest_versions",
+        "registry:read",
+    ),
+    Route(
+        "GET",
+        f"{_V2}/registered-models/get-latest-versions",
+        registry.GetLatestVersions,
+        "registered_models.get_latest_versions",
+        "registry:read",
+    ),
+    Route(
+        "POST",
+        f"{_V2}/registered-models/set-tag",
+        registry.SetRegisteredModelTag,
+        "registered_models.set_registered_model_tag",
+        "registry:update",
+    ),
+    Route(
+        "DELETE",
+        f"{_V2}/registered-models/delete-tag",
+        registry.DeleteRegisteredModelTag,
+        "registered_models.delete_registered_model_tag",
+        "registry:update",
+    ),
+    Route(
+        "POST",
+        f"{_V2}/registered-models/alias",
+        registry.SetRegisteredModelAlias,
+        "registered_models.set_registered_model_alias",
+        "registry:update",
+    ),
+    Route(
+        "DELETE",
+        f"{_V2}/registered-models/alias",
+        registry.DeleteRegisteredModelAlias,
+        "registered_models.delete_registered_model_alias",
+        "registry:update",
+    ),
+    Route(
+        "GET",
+        f"{_V2}/registered-models/alias",
+        registry.GetModelVersionByAlias,
+        "registered_models.get_model_version_by_alias",
+        "registry:read",
+    ),
+    Route(
+        "POST",
+        f"{_V2}/model-versions/create",
+        registry.CreateModelVersion,
+        "model_versions.create_model_version",
+        "registry:update",
+    ),
+    Route(
+        "GET",
+        f"{_V2}/model-versions/get",
+        registry.GetModelVersion,
+        "model_versions.get_model_version",
+        "registry:read",
+    ),
+    Route(
+        "PATCH",
+        f"{_V2}/model-versions/update",
+        registry.UpdateModelVersion,
+        "model_versions.update_model_version",
+        "registry:update",
+    ),
+    Route(
+        "POST",
+        f"{_V2}/model-versions/transition-stage",
+        registry.TransitionModelVersionStage,
+        "model_versions.transition_model_version_stage",
+        "registry:update",
+    ),
+    Route(
+        "DELETE",
+        f"{_V2}/model-versions/delete",
+        registry.DeleteModelVersion,
+        "model_versions.delete_model_version",
+        "registry:delete",
+    ),
+    Route(
+        "GET",
+        f"{_V2}/model-versions/search",
+        registry.SearchModelVersions,
+        "search_registry.search_model_versions",
+        "registry:read",
+    ),
+    Route(
+        "GET",
+        f"{_V2}/model-versions/get-download-uri",
+        registry.GetModelVersionDownloadUri,
+        "model_versions.get_model_version_download_uri",
+        "registry:read",
+    ),
+    Route(
+        "POST",
+        f"{_V2}/model-versions/set-tag",
+        registry.SetModelVersionTag,
+        "model_versions.set_model_version_tag",
+        "registry:update",
+    ),
+    Route(
+        "DELETE",
+        f"{_V2}/model-versions/delete-tag",
+        registry.DeleteModelVersionTag,
+        "model_versions.delete_model_version_tag",
+        "registry:update",
+    ),
+    Route(
+        "GET",
+        "/model-versions/get-artifact",
+        None,
+        "model_versions.get_model_version_artifact",
+        "artifacts:read",
+        _ARTIFACTS,
+    ),
+)
+
 _SERVER = (
     Route("GET", "/health", server.Health, "server.health", "server:read", _GATEWAY),
     Route("GET", "/version", server.Version, "server.version", "server:read", _GATEWAY),
@@ -307,6 +472,7 @@ ROUTES: tuple[Route, ...] = (
     *_METRICS,
     *_MODELS,
     *_ARTIFACT_ROUTES,
+    *_REGISTRY,
     *_SERVER,
 )
 

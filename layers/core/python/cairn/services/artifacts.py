@@ -47,8 +47,8 @@ def list_proxied_artifacts(
 def get_artifact(stores: Stores, caller: Caller, call: RawCall) -> Result:
     """A file of a run, by query: ``run_id`` or ``run_uuid``, and ``path``."""
     run_id = _argument(call, "run_id") or _argument(call, "run_uuid")
-    path = safe_path(_required(call, "path"))
-    return _download(stores, stores.runs.get(run_id or "None").info.artifact_uri, path)
+    path = safe_path(required_argument(call, "path"))
+    return download(stores, stores.runs.get(run_id or "None").info.artifact_uri, path)
 
 
 def get_logged_model_artifact(stores: Stores, caller: Caller, call: RawCall) -> Result:
@@ -57,11 +57,11 @@ def get_logged_model_artifact(stores: Stores, caller: Caller, call: RawCall) -> 
     if not asked:
         raise BadRequest('Request must include the "artifact_file_path" query parameter.')
     path = safe_path(asked)
-    return _download(stores, stores.models.get(call.params["model_id"]).artifact_uri, path)
+    return download(stores, stores.models.get(call.params["model_id"]).artifact_uri, path)
 
 
 def download_artifact(stores: Stores, caller: Caller, call: RawCall) -> Result:
-    return _download(stores, PROXY_ROOT, safe_path(call.params["artifact_path"]))
+    return download(stores, PROXY_ROOT, safe_path(call.params["artifact_path"]))
 
 
 def upload_artifact(stores: Stores, caller: Caller, call: RawCall) -> Result:
@@ -194,7 +194,7 @@ def _files(stores: Stores, uri: str, folder: str) -> dict[str, Sequence[object]]
     return {"files": files} if files else {}
 
 
-def _download(stores: Stores, root: str, path: str) -> Download | Redirect:
+def download(stores: Stores, root: str, path: str) -> Download | Redirect:
     """The bytes; or, where an answer cannot carry them, a URL to fetch them from."""
     if not path:
         raise InvalidParameterValue("Artifact path refers to a directory, not a file: ''")
@@ -232,7 +232,7 @@ def _argument(call: RawCall, name: str) -> str | None:
     return values[0] if values else None
 
 
-def _required(call: RawCall, name: str) -> str:
+def required_argument(call: RawCall, name: str) -> str:
     value = _argument(call, name)
     if value is None:
         raise InvalidParameterValue(f"Missing value for required parameter '{name}'. {_SEE_DOCS}")

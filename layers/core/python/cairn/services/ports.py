@@ -16,6 +16,7 @@ from cairn.domain.indexing import Outcome
 from cairn.ids import RandomBits
 from cairn.search.experiments import ExperimentSearch
 from cairn.search.plan import Pause, Search
+from cairn.services.registry_ports import Registry
 
 
 class ExperimentStore(Protocol):
@@ -223,6 +224,7 @@ class Stores:
     history: HistoryStore
     datasets: DatasetStore
     models: LoggedModelStore
+    registry: Registry
     artifacts: ArtifactStore
     clock: Clock
     bits: RandomBits

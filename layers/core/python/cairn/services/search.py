@@ -66,7 +66,7 @@ def search_runs(stores: Stores, caller: Caller, request: SearchRuns) -> Json:
             progress,
         )
     )
-    return _page(
+    return paged(
         "runs",
         rows,
         request.max_results,
@@ -90,7 +90,7 @@ def search_experiments(
     rows = stores.experiments.search(
         experiment_search(tree, _STAGES[request.view_type], ordering, after, request.max_results + 1)
     )
-    return _page(
+    return paged(
         "experiments",
         rows,
         request.max_results,
@@ -137,7 +137,7 @@ def search_logged_models(
         if meets(model)
     )
     rows = _first(found, ordering, after, size + 1)
-    return _page(
+    return paged(
         "models",
         rows,
         size,
@@ -193,7 +193,7 @@ def _sort_key(row: tuple[tuple[Any, ...], object]) -> tuple[Any, ...]:
     return row[0]
 
 
-def _page(
+def paged(
     name: str,
     rows: Iterator[Entity | Pause],
     size: int,

@@ -22,6 +22,20 @@
     its index entries          R#<run>        I
     pieces of them             R#<run>        I#<version>#<content hash>
     logged model head, facts   M#<model>      as those of a run
+    registered model's name    RN#<sha256>    #
+    registered model           RM#<id>        #
+    its versions, newest first RM#<id>        V#<max - number>
+    an archiving stage move    RM#<id>        A#<stage>#<epoch>
+    a version that was asked for by key RM#<id> K#<key>
+    model version              RV#<id>#<number> #
+    long tag of model, version as they        G#<sha256 of the tag's key>
+    models by name, prompts    W#M, W#P       <name><id>
+    versions by last update    W#V            <time>#<id>#<number>
+    all of a model, renamed    W#V            <time>#<id>#R
+    those of an archiving move W#V            <time>#<id>#A#<stage>#<epoch>
+    versions by creation       W#C            <time>#<id>#<number>
+    versions of a run          RR#<sha256>    <id>#<number>
+    deleted models to sweep    W#S            <id>
 
 Experiments are 16 hex digits, runs 32, so that a run's id begins with its experiment's. Numbers in keys are
 fixed-width hex of an order-preserving unsigned integer. A group is a life-cycle stage and epoch (``a0``).
@@ -29,6 +43,7 @@ fixed-width hex of an order-preserving unsigned integer. A group is a life-cycle
 
 import hashlib
 
+from cairn.search import index
 from cairn.storage.table import Key
 
 MAX_INT64 = 2**63 - 1
@@ -51,6 +66,14 @@ FOLDED_PREFIX = "H#"
 INVENTORY = "I"
 RUNS = "R#"
 """What the partitions of runs begin with."""
+LONG_TAG_PREFIX = "G#"
+VERSION_PREFIX = "V#"
+ARCHIVING_PREFIX = "A#"
+VERSIONS_BY_UPDATE = "W#V"
+VERSIONS_BY_CREATION = "W#C"
+DELETED_MODELS = "W#S"
+
+_MAX_VERSION = 2**32 - 1
 
 
 def digest(*parts: str) -> str:
@@ -184,3 +207,94 @@ def segment_name(version: int, content: bytes) -> str:
     """A segment is named for its content, and for the version that first lists it: no two versions share a
     name, so that who drops an old version's segment cannot hit one that a later version lists."""
     return f"{version:08x}#{hashlib.sha256(content).hexdigest()[:16]}"
+
+
+def model_name_guard(name: str) -> Key:
+    return Key(f"RN#{digest(name)}", HEAD)
+
+
+def registered_partition(model: str) -> str:
+    return f"RM#{model}"
+
+
+def registered_head(model: str) -> Key:
+    return Key(registered_partition(model), HEAD)
+
+
+def model_list(*, prompts: bool) -> str:
+    """The partition of all registered models by name: prompts have one of their own."""
+    return "W#P" if prompts else "W#M"
+
+
+def model_by_name(name: str, model: str, *, prompts: bool) -> Key:
+    return Key(model_list(prompts=prompts), f"{index.text(name)}{model}")
+
+
+def version_partition(model: str, number: int) -> str:
+    return f"RV#{model}#{number:08x}"
+
+
+def version_head(model: str, number: int) -> Key:
+    return Key(version_partition(model, number), HEAD)
+
+
+def version_entry(model: str, number: int) -> Key:
+    """Ascending keys give the newest version first."""
+    return Key(registered_partition(model), f"{VERSION_PREFIX}{_MAX_VERSION - number:08x}")
+
+
+def number_of_entry(sort_key: str) -> int:
+    return _MAX_VERSION - int(sort_key[len(VERSION_PREFIX) :], 16)
+
+
+def archiving(model: str, stage: str, epoch: int) -> Key:
+    return Key(registered_partition(model), f"{ARCHIVING_PREFIX}{stage}#{epoch:08x}")
+
+
+def version_asked(model: str, key: str) -> Key:
+    return Key(registered_partition(model), f"K#{key}")
+
+
+def long_tag(partition: str, key: str) -> Key:
+    return Key(partition, f"{LONG_TAG_PREFIX}{digest(key)[:32]}")
+
+
+def version_by_update(time: int, model: str, number: int) -> Key:
+    return Key(VERSIONS_BY_UPDATE, f"{ascending(time)}#{model}#{number:08x}")
+
+
+def version_by_creation(time: int, model: str, number: int) -> Key:
+    return Key(VERSIONS_BY_CREATION, f"{ascending(time)}#{model}#{number:08x}")
+
+
+def renamed_by_update(time: int, model: str) -> Key:
+    """Stands for all versions of a model that were last touched by its renaming."""
+    return Key(VERSIONS_BY_UPDATE, f"{ascending(time)}#{model}#R")
+
+
+def archived_by_update(time: int, model: str, stage: str, epoch: int) -> Key:
+    """Stands for all versions that a stage move archived."""
+    return Key(VERSIONS_BY_UPDATE, f"{ascending(time)}#{model}#A#{stage}#{epoch:08x}")
+
+
+def from_ascending(text: str) -> int:
+    return int(text, 16) + MIN_INT64
+
+
+def versions_of_run(run_id: str) -> str:
+    """Any text can be a version's run id."""
+    return f"RR#{digest(run_id)}"
+
+
+def deleted_model(model: str) -> Key:
+    return Key(DELETED_MODELS, model)
+
+
+def version_of_run(model: str, number: int) -> str:
+    """The sort key of a version in its run's partition."""
+    return f"{model}#{number:08x}"
+
+
+def name_prefix(name: str) -> str:
+    """What the list's keys of all names begin with that begin so."""
+    return index.text(name).removesuffix("\0\0")

@@ -1,0 +1,64 @@
+"""Searching registered models and model versions. A page is cut, and goes on, as in every search."""
+
+from cairn.errors import InvalidParameterValue
+from cairn.protocol import render_registry as render
+from cairn.protocol.messages.registry import SearchModelVersions, SearchRegisteredModels
+from cairn.search import cursor
+from cairn.search import registry as meaning
+from cairn.services.ports import Result, Stores
+from cairn.services.search import paged
+from cairn.sharing.caller import Caller
+
+MAX_MODELS = 1_000
+MAX_VERSIONS = 200_000
+"""MLflow's SEARCH_REGISTERED_MODEL_MAX_RESULTS_THRESHOLD and SEARCH_MODEL_VERSION_..."""
+
+
+def search_registered_models(stores: Stores, caller: Caller, request: SearchRegisteredModels) -> Result:
+    """MLflow's ``_search_registered_models``: without prompts, unless the filter asks for them."""
+    _check_size(request.max_results, MAX_MODELS)
+    tree = meaning.read_model_filter(request.filter)
+    orders = meaning.read_model_order(request.order_by)
+    ordering = meaning.model_ordering(orders)
+    query = cursor.fingerprint("registered models", request.filter, list(request.order_by))
+    after = cursor.decode(query, request.page_token, ordering)
+    search = meaning.model_search(tree, orders, after, request.max_results + 1)
+    return paged(
+        "registered_models",
+        stores.registry.index.search_models(search),
+        request.max_results,
+        lambda models: map(render.registered_model, models),
+        query,
+        ordering.position,
+    )
+
+
+def search_model_versions(stores: Stores, caller: Caller, request: SearchModelVersions) -> Result:
+    """MLflow's ``_search_model_versions``: without prompts, unless the filter asks for them."""
+    _check_size(request.max_results, MAX_VERSIONS)
+    tree = meaning.read_version_filter(request.filter)
+    orders = meaning.read_version_order(request.order_by)
+    ordering = meaning.version_ordering(orders)
+    query = cursor.fingerprint("model versions", request.filter, list(request.order_by))
+    after = cursor.decode(query, request.page_token, ordering)
+    search = meaning.version_search(tree, orders, after, request.max_results + 1)
+    return paged(
+        "model_versions",
+        stores.registry.index.search_versions(search),
+        request.max_results,
+        lambda versions: map(render.model_version, versions),
+        query,
+        ordering.position,
+    )
+
+
+def _check_size(max_results: int, most: int) -> None:
+    if max_results < 1:
+        raise InvalidParameterValue(
+            f"Invalid value for max_results. It must be a positive integer, but got {max_results}"
+        )
+    if max_results > most:
+        raise InvalidParameterValue(
+            f"Invalid value for request parameter max_results. It must be at most {most}, but got value "
+            f"{max_results}"
+        )
