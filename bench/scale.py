@@ -7,6 +7,7 @@ answers must be right, and no request may pass what is promised.
 
 import argparse
 import json
+import math
 import os
 import resource
 import signal
@@ -16,7 +17,7 @@ import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import closing
-from dataclasses import asdict
+from dataclasses import asdict, dataclass, replace
 from functools import partial
 from itertools import chain
 from multiprocessing import get_context
@@ -34,11 +35,8 @@ from cairn.storage.table import Item
 
 DOCUMENT = Path(__file__).resolve().parent.parent / "docs" / "benchmarks-scale.md"
 SPEC = RunSpec(tied=0.1, missing=0.02, nan=0.01, deleted=0.01, family=10)
-RUNS = 1_000_000
-FEW = 1_000
 PAGE = 100
 MOST_UNITS = 4_000
-MOST_SECONDS = 5.0
 
 _AT_ONCE = 1_000  # runs that a process builds for the one that loads
 _MOST_CALLS = 60  # for one page
@@ -46,18 +44,33 @@ _ENOUGH = 3  # problems of one query
 _PATIENCE = 200.0  # seconds for one page, and for the pages of one query
 
 
+@dataclass(frozen=True, slots=True)
+class Size:
+    """Runs of the small and of the large experiment, pages of each search, seconds that one may take."""
+
+    few: int
+    many: int
+    pages: int
+    seconds: float
+
+
+FULL = Size(1_000, 1_000_000, SHOWN[-1], 5.0)
+QUICK = Size(200, 500, 3, math.inf)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m bench.scale", description=__doc__)
-    parser.add_argument("--runs", type=int, default=RUNS, help=f"runs in the experiment (default {RUNS:,})")
-    parser.add_argument("--quick", action="store_true", help="2,000 runs: proves that it works")
+    parser.add_argument("--runs", type=int, help=f"runs in the experiment (default {FULL.many:,})")
+    parser.add_argument("--quick", action="store_true", help="tiny numbers: proves that it works")
     parser.add_argument("--output", type=Path, help=f"the report (default: {DOCUMENT.name} in docs)")
     parser.add_argument("--data", type=Path, help="keep the data here; what is here already is searched")
     options = parser.parse_args()
     signal.signal(signal.SIGTERM, _leave)
-    count = 2 * FEW if options.quick else options.runs
+    size = QUICK if options.quick else FULL
+    size = replace(size, many=options.runs or size.many)
     output: Path | None = options.output or (None if options.quick else DOCUMENT)
     with tempfile.TemporaryDirectory(prefix="cairn-scale-") as folder:
-        problems = _run(Path(folder), options.data or Path(folder), count, output)
+        problems = _run(Path(folder), options.data or Path(folder), size, output)
     for problem in problems:
         print(problem, file=sys.stderr)
     if problems:
@@ -65,26 +78,26 @@ def main() -> None:
     print("all answers right, every request within its budget")
 
 
-def _run(folder: Path, data: Path, count: int, output: Path | None) -> list[str]:
+def _run(folder: Path, data: Path, size: Size, output: Path | None) -> list[str]:
     data.mkdir(exist_ok=True)
     few_path, many_path, figures = folder / "few.db", data / "many.db", data / "loaded.json"
     with filled(few_path) as few, filled(many_path) as many:
         experiment = few.experiment("scale")
-        fill_by_api(few, experiment, SPEC, range(FEW))
+        fill_by_api(few, experiment, SPEC, range(size.few))
         if not figures.exists():
             expect(many.experiment("scale") == experiment, "an empty table")
-            load(many.table, experiment, SPEC, range(FEW))
+            load(many.table, experiment, SPEC, range(size.few))
             expect(_items(many_path) == _items(few_path), "as many loaded items as the API's")
         same = _equal(few_path, many_path)
-        _say(f"the first {FEW:,} runs: {same:,} items, byte-equal to the API's")
+        _say(f"the first {size.few:,} runs: {same:,} items, byte-equal to the API's")
         if not figures.exists():
-            figures.write_text(json.dumps(asdict(_load(many, many_path, experiment, count, same))))
+            figures.write_text(json.dumps(asdict(_load(many, many_path, experiment, size, same))))
         loaded = Loaded(**json.loads(figures.read_text()))
-        expect(loaded.runs == count, f"{count:,} runs in the data", loaded.runs)
+        expect(loaded.runs == size.many, f"{size.many:,} runs in the data", loaded.runs)
         _say(scale_report.of_load(loaded))
-        searched = list(_search_all(few, many, experiment, count))
+        searched = list(_search_all(few, many, experiment, size))
     if output is not None:
-        output.write_text(scale_report.document(loaded, searched, FEW))
+        output.write_text(scale_report.document(loaded, searched, size.few))
     return [problem for each in searched for problem in each.problems]
 
 
@@ -104,13 +117,13 @@ def _equal(one: Path, other: Path) -> int:
     return len(rows)
 
 
-def _load(many: Filled, path: Path, experiment: str, count: int, before: int) -> Loaded:
-    """All runs but the first thousand, built by other processes while this one writes."""
+def _load(many: Filled, path: Path, experiment: str, size: Size, before: int) -> Loaded:
+    """All runs but the first few, built by other processes while this one writes."""
     engine = many.table.engine
     assert isinstance(engine, SqliteEngine)
     build = partial(_build, experiment, head_of(many.table, experiment))
-    starts = range(FEW, count, _AT_ONCE)
-    parts = [range(start, min(start + _AT_ONCE, count)) for start in starts]
+    starts = range(size.few, size.many, _AT_ONCE)
+    parts = [range(start, min(start + _AT_ONCE, size.many)) for start in starts]
     begun = time.perf_counter()
     with get_context("spawn").Pool(os.cpu_count()) as pool:
         items = engine.load(chain.from_iterable(pool.imap(build, parts)))
@@ -118,32 +131,34 @@ def _load(many: Filled, path: Path, experiment: str, count: int, before: int) ->
     with closing(sqlite3.connect(path)) as connection:
         connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
     memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
-    return Loaded(count, before + items, seconds, path.stat().st_size, memory)
+    return Loaded(size.many, before + items, seconds, path.stat().st_size, memory)
 
 
 def _build(experiment: str, head: Item, numbers: range) -> list[Row]:
     return list(rows_of(SPEC, experiment, head, numbers))
 
 
-def _search_all(few: Filled, many: Filled, experiment: str, count: int) -> Iterator[Searched]:
-    limit = PAGE * SHOWN[-1]
-    at_few = Population(SPEC, experiment, FEW).queries(limit)
-    population = Population(SPEC, experiment, count)
+def _search_all(few: Filled, many: Filled, experiment: str, size: Size) -> Iterator[Searched]:
+    limit = PAGE * size.pages
+    at_few = Population(SPEC, experiment, size.few).queries(limit)
+    population = Population(SPEC, experiment, size.many)
     for small, query in zip(at_few, population.queries(limit), strict=True):
         problems: list[str] = []
-        pages = [pages_of(few, experiment, small, problems), pages_of(many, experiment, query, problems)]
+        pages = [
+            pages_of(at, experiment, each, size, problems) for at, each in ((few, small), (many, query))
+        ]
         memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
         searched = Searched(query.name, query.matches, pages[0], pages[1], memory, problems)
         _say(scale_report.of_search(searched))
         yield searched
 
 
-def pages_of(at: Filled, experiment: str, query: Query, problems: list[str]) -> list[PageCost]:
-    """What the pages of a query cost, up to the hundredth; what was wrong goes into ``problems``."""
+def pages_of(at: Filled, experiment: str, query: Query, size: Size, problems: list[str]) -> list[PageCost]:
+    """What the pages of a query cost; what was wrong goes into ``problems``."""
     pages: list[PageCost] = []
     token: str | None = None
     begun = time.perf_counter()
-    while len(pages) < SHOWN[-1] and (not pages or token):
+    while len(pages) < size.pages and (not pages or token):
         if time.perf_counter() - begun > _PATIENCE:
             break
         found, token, cost = _page(at, query.body(experiment), token)
@@ -151,7 +166,7 @@ def pages_of(at: Filled, experiment: str, query: Query, problems: list[str]) -> 
         right = [run_id_of(experiment, number) for number in query.answer[start : start + PAGE]]
         if found != right[: len(found)] or (len(found) < len(right) and not token):
             problems.append(f"{query.name}: page {len(pages) + 1} is wrong")
-        if cost.most_units > MOST_UNITS or cost.longest > MOST_SECONDS:
+        if cost.most_units > MOST_UNITS or cost.longest > size.seconds:
             spent = f"{cost.most_units:,.0f} read units, {cost.longest:.1f} s"
             problems.append(f"{query.name}: a request of page {len(pages) + 1} took {spent}")
         pages.append(cost)

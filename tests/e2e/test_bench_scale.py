@@ -9,7 +9,7 @@ import pytest
 
 from bench.filled import filled
 from bench.load import load
-from bench.scale import SPEC, pages_of
+from bench.scale import QUICK, SPEC, pages_of
 from bench.scale_queries import Population
 from tests.e2e.test_bench import ROOT, _environment
 
@@ -36,12 +36,12 @@ def test_a_wrong_answer_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
         load(at.table, experiment, SPEC, range(360))
         query = next(Population(SPEC, experiment, 400).queries(10_000))
         problems: list[str] = []
-        pages_of(at, experiment, query, problems)
+        pages_of(at, experiment, query, QUICK, problems)
         assert problems[0] == "default order: page 1 is wrong"
         right = next(Population(SPEC, experiment, 360).queries(10_000))
         problems.clear()
-        pages_of(at, experiment, right, problems)
+        pages_of(at, experiment, right, QUICK, problems)
         assert problems == []
         monkeypatch.setattr("bench.scale.MOST_UNITS", 10)
-        pages_of(at, experiment, right, problems)
+        pages_of(at, experiment, right, QUICK, problems)
     assert re.match(r"default order: a request of page 1 took \d+ read units", problems[0])
