@@ -37,9 +37,6 @@ class Span:
     low: str
     high: str
 
-    def __str__(self) -> str:
-        return f"{_shown(self.low)}..{_shown(self.high)}"
-
 
 @dataclass(frozen=True, slots=True)
 class Range:
@@ -50,7 +47,8 @@ class Range:
     comparison: Comparison
 
     def __str__(self) -> str:
-        return f"{_named(self.field)} in {', '.join(map(str, self.spans))}"
+        value = "" if self.comparison.value is None else f" {self.comparison.value!r}"
+        return f"{_named(self.field)} {self.comparison.comparator}{value}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,13 +69,16 @@ class Walk:
     def __str__(self) -> str:
         if self.ties == "all":
             return "read all runs, order them by their facts"
-        name = f"{_named(self.field)} {', '.join(map(str, self.spans))}" if self.field else "default order"
+        name = _named(self.field) if self.field else "the default order"
         way = ("up" if self.ascending else "down") if self.by_value else _TIMES[self.ascending]
-        tail = (", then NaN" if self.with_nan else "") + (", then missing" if self.with_missing else "")
-        ties = f"; by their facts those of one {self.ties}" if self.ties != "none" else ""
+        tail = (", then those with NaN" if self.with_nan else "") + (
+            ", then those without it" if self.with_missing else ""
+        )
+        ties = f"; sort runs of one {_RANKS[self.ties]} by their facts" if self.ties != "none" else ""
         return f"walk {name} {way}{tail}{ties}"
 
 
+_RANKS = {"value": "value", "start": "start time"}
 _TIMES = {True: "from the newest", False: "from the oldest"}
 
 
@@ -93,8 +94,11 @@ class Plan:
     def __str__(self) -> str:
         if self.run_ids is not None:
             return f"read {len(self.run_ids)} runs by id"
-        others = [one for number, one in enumerate(self.ranges) if number != self.walk.covers]
-        return "\n".join([str(self.walk), *(f"or, where that is short, read {one}" for one in others)])
+        lines = [str(self.walk)]
+        for number, one in enumerate(self.ranges):
+            covered = number == self.walk.covers
+            lines.append(f"  {'only' if covered else 'or, where those are few, read the runs with'} {one}")
+        return "\n".join(lines)
 
 
 @dataclass(frozen=True, slots=True)
@@ -267,8 +271,3 @@ _KINDS = {
     index.ATTRIBUTE: "attributes",
     index.DATASET: "datasets",
 }
-
-
-def _shown(sort_key: str) -> str:
-    """A bound without what only the order of keys needs."""
-    return ascii(sort_key.replace(LAST, "~").replace("\0", ""))[1:-1]

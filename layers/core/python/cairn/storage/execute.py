@@ -81,6 +81,7 @@ class _Execution:
         self._members: frozenset[str] | None = None
         self._seen = self._matched = 0
         self._answered = False
+        self._tried = before is not None and before.source in (WALK, GROUP) and bool(before.number)
         self._partitions: list[tuple[str, str]] = []
         self._ranges = Ranges(self._walks, budget, self._partitions, search.plan.ranges)
 
@@ -174,6 +175,8 @@ class _Execution:
     def _pause(self, source: str, reached: str, number: int = 0) -> Pause:
         self._top.trim(self._bounds.carried)
         held = tuple(self._top.held())
+        if source in (WALK, GROUP):
+            number = int(self._tried and self._members is None)
         progress = Progress(source, reached, held, self._top.ceiling, number, self._time)
         return Pause(((RESUMED, progress.text()), *(self._last or ())))
 
@@ -247,14 +250,14 @@ class _Execution:
         if before is not None and before.source in (WALK, GROUP) and before.reached:
             start = before.reached
             sweeping = self._rank(found_of(start)) if before.source == GROUP else None
-        tried = len(plan.ranges) <= (plan.walk.covers is not None)
+        self._tried = self._tried or len(plan.ranges) <= (plan.walk.covers is not None)
         for portion in self._portions(start, sweeping):
             if isinstance(portion, _Small):
                 yield from self._resolved(deque(portion.groups))
                 if self._budget.is_spent():
                     yield self._pause(WALK, portion.reached)
-                if not tried and self._is_rare():
-                    tried = True
+                if not self._tried and self._is_rare():
+                    self._tried = True
                     yield from self._narrowed(portion.reached)
                     if self._answered:
                         return

@@ -26,8 +26,8 @@ _SURROGATES = re.compile("[\ud800-\udfff]")
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """Where a search stopped. ``reached``: the last of the set that was seen; ``number``: which range;
-    ``time``: when (ms)."""
+    """Where a search stopped. ``reached``: the last of the set that was seen; ``number``: which range, or
+    in a walk 1 where its ranges have proved too large to be read; ``time``: when (ms)."""
 
     source: str
     reached: str
