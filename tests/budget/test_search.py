@@ -14,10 +14,7 @@ import pytest
 
 from bench.filled import Filled, filled
 from bench.load import RunSpec, load
-from tests.budget.conftest import Api, metrics, pairs
-
-Cost = list[float]
-"""Requests, read units."""
+from tests.budget.conftest import Api, Units, metrics, pairs, units
 
 SMALL, LARGE = 1_000, 20_000
 BY_METRIC: dict[str, Any] = {"order_by": ["metrics.metric_000 DESC"]}
@@ -35,14 +32,13 @@ class Site:
             self._experiments[runs] = server.experiment(f"{spec}-{runs}")
             load(server.table, self._experiments[runs], spec, range(runs))
 
-    def page(self, runs: int, token: str = "", **query: Any) -> tuple[Cost, Any]:
+    def page(self, runs: int, token: str = "", **query: Any) -> tuple[Units, Any]:
         body = {"experiment_ids": [self._experiments[runs]], "max_results": 100, "page_token": token}
         with self._server.meter.measure() as measured:
             page = self._server.post("runs/search", body | query)
-        assert measured.write_units == 0
-        return [measured.requests, measured.read_units], page
+        return units(measured), page
 
-    def costs(self, runs: int, numbers: tuple[int, ...], size: int = 100, **query: Any) -> list[Cost]:
+    def costs(self, runs: int, numbers: tuple[int, ...], size: int = 100, **query: Any) -> list[Units]:
         """Of full pages, each reached by tokens from the first; those between are read nine at a time."""
         query["max_results"] = size
         found, token, number = [], "", 1
@@ -82,15 +78,15 @@ PLAIN = RunSpec(metrics=2, params=1, tags=1, text_bytes=40)
 @pytest.mark.parametrize(
     ("query", "costs"),
     [
-        ({}, [[5, 116], [5, 116], [5, 116]]),
-        (BY_METRIC, [[5, 116], [6, 117], [6, 117]]),
-        ({"filter": "attributes.status = 'FINISHED'"}, [[5, 116], [5, 116], [5, 116]]),
-        (BY_PARAM | {"size": 10}, [[4, 15], [4, 15], [4, 15]]),
+        ({}, [[5, 0, 116], [5, 0, 116], [5, 0, 116]]),
+        (BY_METRIC, [[5, 0, 116], [6, 0, 117], [6, 0, 117]]),
+        ({"filter": "attributes.status = 'FINISHED'"}, [[5, 0, 116], [5, 0, 116], [5, 0, 116]]),
+        (BY_PARAM | {"size": 10}, [[4, 0, 15], [4, 0, 15], [4, 0, 15]]),
     ],
     ids=["default order", "by a metric", "by an attribute", "by a param"],
 )
 def test_the_hundredth_page_costs_what_the_first_does(
-    make: Make, query: dict[str, Any], costs: list[Cost]
+    make: Make, query: dict[str, Any], costs: list[Units]
 ) -> None:
     """<= 5 requests and 120 units in default order, 7 and 150 by a metric or a param."""
     site = make(PLAIN)
@@ -101,18 +97,18 @@ def test_the_hundredth_page_costs_what_the_first_does(
 @pytest.mark.parametrize(
     ("query", "costs"),
     [
-        ({"run_view_type": "ALL"}, [[6, 117], [6, 117]]),
-        ({"order_by": ["attributes.start_time ASC"]}, [[5, 116], [6, 117]]),
-        ({"order_by": ["metrics.metric_000 ASC"]}, [[5, 116], [5, 116]]),
-        ({"order_by": ["metrics.metric_000 DESC", "start_time DESC"]}, [[5, 116], [6, 117]]),
-        ({"order_by": ["metrics.metric_000 DESC", "params.param_000"]}, [[5, 116], [6, 117]]),
-        ({"filter": "params.param_000 != 'none'"}, [[6, 126], [6, 126]]),
-        ({"filter": "metrics.metric_001 > 0.001", **BY_METRIC}, [[6, 127], [7, 128]]),
+        ({"run_view_type": "ALL"}, [[6, 0, 117], [6, 0, 117]]),
+        ({"order_by": ["attributes.start_time ASC"]}, [[5, 0, 116], [6, 0, 117]]),
+        ({"order_by": ["metrics.metric_000 ASC"]}, [[5, 0, 116], [5, 0, 116]]),
+        ({"order_by": ["metrics.metric_000 DESC", "start_time DESC"]}, [[5, 0, 116], [6, 0, 117]]),
+        ({"order_by": ["metrics.metric_000 DESC", "params.param_000"]}, [[5, 0, 116], [6, 0, 117]]),
+        ({"filter": "params.param_000 != 'none'"}, [[6, 0, 126], [6, 0, 126]]),
+        ({"filter": "metrics.metric_001 > 0.001", **BY_METRIC}, [[6, 0, 127], [7, 0, 128]]),
     ],
     ids=str,
 )
 def test_pages_cost_the_same_in_any_number_of_runs(
-    make: Make, query: dict[str, Any], costs: list[Cost]
+    make: Make, query: dict[str, Any], costs: list[Units]
 ) -> None:
     site = make(PLAIN)
     assert site.costs(LARGE, (1, 2), **query) == costs
@@ -126,15 +122,15 @@ def test_ties_cost_no_more(make: Make, tied: float) -> None:
     for query in (BY_METRIC, BY_METRIC_UP):
         for runs, numbers in ((SMALL, range(1, 10)), (5_000, range(1, 50, 4))):
             costs = site.costs(runs, tuple(numbers), **query)
-            assert max(requests for requests, _ in costs) <= 7
-            assert max(reads for _, reads in costs) <= 120
-            assert costs[1:-1].count([5, 116]) + costs[1:-1].count([6, 117]) >= len(costs) - 4
+            assert max(requests for requests, _, _ in costs) <= 7
+            assert max(reads for _, _, reads in costs) <= 120
+            assert costs[1:-1].count([5, 0, 116]) + costs[1:-1].count([6, 0, 117]) >= len(costs) - 4
 
 
 @pytest.mark.parametrize(
-    ("dirty", "natural", "others"), [(200, [5, 118], [7, 310]), (500, [5, 123], [10, 618])]
+    ("dirty", "natural", "others"), [(200, [5, 0, 118], [7, 0, 310]), (500, [5, 0, 123], [10, 0, 618])]
 )
-def test_dirty_runs_are_read_once_each(make: Make, dirty: int, natural: Cost, others: Cost) -> None:
+def test_dirty_runs_are_read_once_each(make: Make, dirty: int, natural: Units, others: Units) -> None:
     """500 of them: <= 25 requests, <= 2,500 units; in the default order they are not read at all."""
     small = RunSpec(metrics=1, params=1, tags=0, text_bytes=20, dirty=dirty / SMALL)
     site = make(replace(small, dirty=dirty / 5_000), small, large=5_000)
@@ -143,7 +139,7 @@ def test_dirty_runs_are_read_once_each(make: Make, dirty: int, natural: Cost, ot
         first, second = site.costs(runs, (1, 2), **BY_METRIC)
         assert first[0] <= others[0]
         assert second[0] <= others[0] + 1
-        assert others[1] <= first[1] <= others[1] + dirty
+        assert others[2] <= first[2] <= others[2] + dirty
 
 
 def test_a_view_costs_what_it_shows(make: Make) -> None:
@@ -154,11 +150,11 @@ def test_a_view_costs_what_it_shows(make: Make) -> None:
     )
     for runs in (SMALL, LARGE):
         for query in ({}, BY_METRIC):
-            assert site.costs(runs, (1,), **query) == [[5, 116]]
-            assert site.costs(runs, (1, 2), run_view_type="DELETED_ONLY", **query)[0] == [5, 116]
+            assert site.costs(runs, (1,), **query) == [[5, 0, 116]]
+            assert site.costs(runs, (1, 2), run_view_type="DELETED_ONLY", **query)[0] == [5, 0, 116]
             [first] = site.costs(runs, (1,), run_view_type="ALL", **query)
             assert first[0] <= 7
-            assert first[1] <= 120
+            assert first[2] <= 120
 
 
 def test_facts_of_8_kb_cost_three_units_a_run(tmp_path: Path) -> None:
@@ -167,8 +163,8 @@ def test_facts_of_8_kb_cost_three_units_a_run(tmp_path: Path) -> None:
     with filled(tmp_path / "table.db") as server:
         site = Site(server, {300: spec, 600: spec})
         for runs in (300, 600):
-            assert site.costs(runs, (1, 2)) == [[8, 334], [8, 334]]
-            assert site.costs(runs, (1, 2), **BY_METRIC) == [[8, 334], [9, 335]]
+            assert site.costs(runs, (1, 2)) == [[8, 0, 334], [8, 0, 334]]
+            assert site.costs(runs, (1, 2), **BY_METRIC) == [[8, 0, 334], [9, 0, 335]]
 
 
 def test_fifty_experiments_are_merged_without_reading_ahead_in_each(tmp_path: Path) -> None:
@@ -184,8 +180,8 @@ def test_fifty_experiments_are_merged_without_reading_ahead_in_each(tmp_path: Pa
             body = {"experiment_ids": experiments, "max_results": 100, **query}
             with server.meter.measure() as measured:
                 assert len(server.post("runs/search", body)["runs"]) == 100
-            found.append([measured.requests, measured.read_units])
-    assert found == [[107, 266], [157, 316], [104, 314]]
+            found.append(units(measured))
+    assert found == [[107, 0, 266], [157, 0, 316], [104, 0, 314]]
 
 
 def test_both_engines_count_alike(api: Api) -> None:
