@@ -43,7 +43,8 @@ from cairn.storage.table import Item, Key, Query, Table
 READ_UNITS = 3_400
 """A search stops here; one more batch of 100 stays below the promised 4,000."""
 
-_BATCH = 99
+_BATCH = 100
+_MORE = 25  # entities that are read at least where a batch did not fill the page
 _PAGE = 1_000
 
 Model = Entity[ModelInfo]
@@ -59,6 +60,23 @@ class _Row:
     entry: VersionEntry
     light: ModelVersion
     version: Version | None = None
+
+
+@dataclass(slots=True)
+class _Size:
+    """How many to read next: what the page still lacks, and more where not everything matches."""
+
+    expected: int
+    read: int = 0
+    matched: int = 0
+
+    def next(self) -> int:
+        lacking = max(self.expected - self.matched, 1)
+        return min(_BATCH, lacking if self.matched == self.read else max(lacking, _MORE))
+
+    def count(self, read: int, matched: int) -> None:
+        self.read += read
+        self.matched += matched
 
 
 @dataclass(slots=True)
@@ -79,8 +97,8 @@ class _Reader:
         self.units -= len(set(wanted)) - len(found)
         return found
 
-    def pages(self, query: Query, first: int = _PAGE) -> Iterator[Sequence[Item]]:
-        """The items of a query, page by page."""
+    def pages(self, query: Query, first: int = _PAGE, then: int | None = None) -> Iterator[Sequence[Item]]:
+        """The items of a query, page by page; the later pages have ``then`` items at most."""
         query = replace(query, limit=min(max(first, 10), _PAGE))
         while True:
             page = self.table.query(query)
@@ -88,7 +106,7 @@ class _Reader:
             yield page.items
             if page.after is None:
                 return
-            query = replace(query, after=page.after, limit=None)
+            query = replace(query, after=page.after, limit=then)
 
     def every(self, query: Query) -> list[Item]:
         return [item for page in self.pages(replace(query, limit=None)) for item in page]
@@ -122,7 +140,8 @@ class RegistryIndex:
         BatchGetItem per 99 models; 1 per 100 of their latest versions."""
         reader = _Reader(self._table, self._units)
         lights = _after(search.ordering, search.after, self._names(reader, search))
-        while chunk := list(islice(lights, min(_BATCH, search.expected))):
+        size = _Size(search.expected)
+        while chunk := list(islice(lights, size.next())):
             reader.load(model for model, light in chunk)
             models = [found for model, _ in chunk if (found := reader.models[model]) is not None]
             tags = long_tags(self._table, models)
@@ -132,6 +151,7 @@ class RegistryIndex:
                 if search.meets(registered_model(model, (), tags.get(model.key.pk, {})))
             ]
             reader.units -= sum(len(model.info.latest) for model in matching)
+            size.count(len(chunk), len(matching))
             yield from self._models.whole(matching)
             if reader.is_spent:
                 yield Pause(search.ordering.position(chunk[-1][1]))
@@ -145,8 +165,11 @@ class RegistryIndex:
         walk = _Versions(reader, search)
         rows = _after(search.ordering, search.after, ((row, row.light) for row in walk.rows()))
         last: ModelVersion | None = None
-        while chunk := list(islice(rows, min(_BATCH, search.expected))):
-            yield from walk.matching([row for row, _ in chunk])
+        size = _Size(search.expected)
+        while chunk := list(islice(rows, size.next())):
+            found = list(walk.matching([row for row, _ in chunk]))
+            size.count(len(chunk), len(found))
+            yield from found
             last = chunk[-1][1]
             if reader.is_spent or walk.paused is not None:
                 break
@@ -348,34 +371,44 @@ class _Versions:
             edge = keys.ascending(int(search.after[0][1]))
             query = replace(query, low=edge) if search.ascending else replace(query, high=edge + LAST)
         waiting: list[Item] = []
-        for page in reader.pages(query, search.expected + 10):
-            reader.load(item["sk"].split("#")[1] for item in page)
+        for page in reader.pages(query, search.expected + 10, _PAGE if by_update else _BATCH):
+            reader.load(map(_model_of, page))
             items = [*waiting, *page]
             # the last group may go on behind the page's edge
             last = _time_of(items[-1]) if items else ""
             whole = [item for item in items if _time_of(item) != last]
             waiting = [item for item in items if _time_of(item) == last]
-            for time, group in groupby(whole, _time_of):
-                yield from self._group(keys.from_ascending(time), list(group), by_update)
+            yield from self._groups(whole, by_update)
             if reader.is_spent and waiting:
                 self.paused = self._edge(None, keys.from_ascending(last))
                 return
-        if waiting:
-            yield from self._group(keys.from_ascending(_time_of(waiting[0])), waiting, by_update)
+        yield from self._groups(waiting, by_update)
 
-    def _group(self, time: int, items: Sequence[Item], by_update: bool) -> Iterator[_Row]:
-        if not by_update:
-            return self._sorted(self._read([_place(item) for item in items]))
+    def _groups(self, items: Sequence[Item], by_update: bool) -> Iterator[_Row]:
+        """The rows of entries that come in the order of their times; those of one time are sorted."""
+        if by_update:
+            own = [
+                (self._reader.models[_model_of(item)], read_entry(item)) for item in items if "n" in item
+            ]
+            marks = self._marks((model, entry) for model, entry in own if model is not None)
+            for time, group in groupby(items, _time_of):
+                yield from self._updated_at(keys.from_ascending(time), list(group), marks)
+            return
+        rows = self._read([_place(item) for item in items])
+        for _, made in groupby(rows, lambda row: row.light.creation_timestamp):
+            yield from self._sorted(made)
+
+    def _updated_at(self, time: int, items: Sequence[Item], marks: dict[Key, Item]) -> Iterator[_Row]:
+        """Entries count for the versions that this time touched last: others stand elsewhere. (Which of two
+        writers' clocks was ahead does not matter.)"""
         rows: dict[tuple[str, int], _Row] = {}
         for item in items:
-            model = self._reader.models[item["sk"].split("#")[1]]
+            model = self._reader.models[_model_of(item)]
             if model is None or not self._sees(model):
                 continue
             if "n" in item:
                 entry = read_entry(item)
-                if model.info.renamed > time or stage_of(model.info, entry) != entry.stage:
-                    continue  # another entry stands for it now
-                found = [_Row(model, entry, _light(model, entry, {}))]
+                found = [_Row(model, entry, _light(model, entry, marks))]
             elif "h" in item:
                 found = self._of_model(model, item["l"], item["h"])
             else:
@@ -419,6 +452,11 @@ def _light_model(name: str, updated: int) -> RegisteredModel:
 def _time_of(item: Item) -> str:
     time: str = item["sk"][:16]
     return time
+
+
+def _model_of(item: Item) -> str:
+    model: str = item["sk"].split("#")[1]
+    return model
 
 
 def _place(item: Item) -> tuple[str, int]:

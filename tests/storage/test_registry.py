@@ -1,0 +1,261 @@
+"""The model registry's stores: crashes between any two requests, races, and what a deleted model leaves."""
+
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from dataclasses import replace
+from functools import partial
+from itertools import count
+from pathlib import Path
+
+import pytest
+
+from cairn.domain.registry import ARCHIVED, PRODUCTION, STAGES, ModelVersion, RegisteredModel
+from cairn.errors import ResourceAlreadyExists, ResourceDoesNotExist
+from cairn.search import registry as meaning
+from cairn.search.plan import Pause
+from cairn.services.registry_ports import Registry
+from cairn.storage import keys
+from cairn.storage.engine import EngineTable
+from cairn.storage.meter import Meter
+from cairn.storage.table import Query
+from tests.storage.engines import open_table
+from tests.storage.faults import Crash, FaultyTable
+from tests.storage.stores import registry
+
+THREADS = 32
+
+
+@pytest.fixture
+def sqlite(tmp_path: Path, meter: Meter) -> Iterator[EngineTable]:
+    with open_table("sqlite", tmp_path, meter) as table:
+        yield table
+
+
+_IDS = (f"{number:016x}" for number in count(1))
+
+
+def _create(stores: Registry, name: str = "net", model_id: str | None = None) -> None:
+    stores.models.create(RegisteredModel(name, 1, 1), model_id or next(_IDS))
+
+
+def _version(stores: Registry, now: int, name: str = "net") -> int:
+    version = ModelVersion(name, 0, now, now, source="s3://b/x", location="s3://b/x", run_id="r")
+    return stores.versions.create(version, None).version
+
+
+def _versions(stores: Registry, source: str, order_by: tuple[str, ...] = ()) -> list[ModelVersion]:
+    search = meaning.version_search(
+        meaning.read_version_filter(source), meaning.read_version_order(order_by), None, 1_000
+    )
+    found = list(stores.index.search_versions(search))
+    assert not any(isinstance(one, Pause) for one in found)
+    return [one for one in found if isinstance(one, ModelVersion)]
+
+
+def _check(stores: Registry, name: str) -> dict[int, str]:
+    """Everything that can be read of a model agrees; its versions' stages."""
+    named = _versions(stores, f"name = '{name}'")
+    for source, order_by in (
+        ("", ()),
+        ("", ("name",)),
+        ("", ("creation_timestamp",)),
+        ("run_id = 'r'", ()),
+    ):
+        every = [one for one in _versions(stores, source, order_by) if one.name == name]
+        assert sorted(every, key=_number) == sorted(named, key=_number)
+    for one in named:
+        assert replace(stores.versions.get(name, one.version), aliases=()) == one
+    stages = {one.version: one.current_stage for one in named}
+    model = stores.models.get(name)
+    latest = {one.current_stage: one.version for one in model.latest_versions}
+    expected = {
+        stage: max(number for number in stages if stages[number] == stage)
+        for stage in STAGES
+        if stage in stages.values()
+    }
+    assert latest == expected
+    assert set(model.aliases.values()) <= set(stages)
+    return stages
+
+
+def _number(version: ModelVersion) -> int:
+    return version.version
+
+
+def _crashing(
+    table: EngineTable, prepare: Callable[[Registry], None], act: Callable[[Registry], None]
+) -> int:
+    """Carry out an act with a crash before, then after, each of its requests, and once more; how many
+    requests it takes. What is seen after a crash is all of the act, or nothing."""
+    requests = 0
+    for after in (False, True):
+        for number in range(1, 200):
+            faulty = FaultyTable(
+                table,
+                crash_before=None if after else number,
+                crash_after=number if after else None,
+            )
+            prepare(registry(table))
+            try:
+                act(registry(faulty))
+            except Crash:
+                stores = registry(table)
+                _reads(stores)
+                _retry(act, stores)
+                _reads(stores)
+                _clear(stores)
+                continue
+            requests = number - 1
+            _clear(registry(table))
+            break
+    return requests
+
+
+def _retry(act: Callable[[Registry], None], stores: Registry) -> None:
+    with suppress(ResourceDoesNotExist, ResourceAlreadyExists):  # it had happened
+        act(stores)
+
+
+def _reads(stores: Registry) -> None:
+    search = meaning.model_search((), (), None, 1_000)
+    for model in stores.index.search_models(search):
+        assert isinstance(model, RegisteredModel)
+        assert stores.models.get(model.name) == model
+        _check(stores, model.name)
+    known = {
+        model.name for model in stores.index.search_models(search) if isinstance(model, RegisteredModel)
+    }
+    assert {version.name for version in _versions(stores, "")} <= known
+
+
+def _clear(stores: Registry) -> None:
+    for model in list(stores.index.search_models(meaning.model_search((), (), None, 1_000))):
+        assert isinstance(model, RegisteredModel)
+        stores.models.delete(model.name)
+
+
+def _net_in_production(stores: Registry) -> None:
+    _create(stores)
+    for now in (10, 20, 30):
+        number = _version(stores, now)
+        stores.versions.move("net", number, PRODUCTION, archive=False, now=now + 1)
+    stores.models.set_alias("net", "champion", 3)
+
+
+def _rename(stores: Registry) -> None:
+    stores.models.rename("net", "web", 50)
+
+
+def _archive(stores: Registry) -> None:
+    stores.versions.move("net", 1, PRODUCTION, archive=True, now=50)
+
+
+def _delete_version(stores: Registry) -> None:
+    stores.versions.delete("net", 3, 50)
+
+
+def _delete(stores: Registry) -> None:
+    stores.models.delete("net")
+
+
+def _add(stores: Registry) -> None:
+    _version(stores, 50)
+
+
+@pytest.mark.parametrize("act", [_rename, _archive, _delete_version, _delete, _add])
+def test_a_crash_leaves_nothing_that_a_reader_sees_wrong(
+    sqlite: EngineTable, act: Callable[[Registry], None]
+) -> None:
+    assert _crashing(sqlite, _net_in_production, act) >= 3
+
+
+def test_threads_register_versions_of_one_model(table: EngineTable, engine_name: str) -> None:
+    stores = registry(table)
+    _create(stores)
+    threads = THREADS if engine_name == "sqlite" else 6
+    numbers: list[int] = []
+
+    def register(of: int) -> None:
+        numbers.append(_version(stores, 100 + of))
+
+    _at_once([partial(register, of) for of in range(threads)])
+    assert sorted(numbers) == list(range(1, threads + 1))
+    assert len(_check(stores, "net")) == threads
+
+
+def test_one_of_many_moves_of_an_alias_stands(table: EngineTable, engine_name: str) -> None:
+    stores = registry(table)
+    _create(stores)
+    threads = THREADS if engine_name == "sqlite" else 6
+    for now in range(threads):
+        _version(stores, now)
+    _at_once(
+        [partial(stores.models.set_alias, "net", "champion", version) for version in range(1, threads + 1)]
+    )
+    aliases = stores.models.get("net").aliases
+    assert set(aliases) == {"champion"}
+    found = stores.versions.by_alias("net", "champion")
+    assert found is not None
+    assert found.version == aliases["champion"]
+    assert found.aliases == ("champion",)
+
+
+def test_moves_with_archiving_leave_one_version_in_the_stage(table: EngineTable, engine_name: str) -> None:
+    stores = registry(table)
+    _create(stores)
+    threads = 12 if engine_name == "sqlite" else 4
+    for now in range(threads):
+        _version(stores, now)
+    _at_once(
+        [
+            partial(stores.versions.move, "net", version, PRODUCTION, archive=True, now=100 + version)
+            for version in range(1, threads + 1)
+        ]
+    )
+    stages = list(_check(stores, "net").values())
+    assert stages.count(PRODUCTION) == 1
+    assert stages.count(ARCHIVED) == threads - 1
+
+
+def test_writes_of_versions_and_a_deletion_of_their_model(sqlite: EngineTable) -> None:
+    """Whoever comes second fails, and nothing of a version is left when all is swept."""
+    stores = registry(sqlite)
+    _create(stores, model_id="f" * 16)
+    for now in range(8):
+        _version(stores, now)
+
+    def write(version: int) -> None:
+        for turn in range(20):
+            try:
+                stores.versions.update("net", version, "text", 1_000 + turn)
+                stores.versions.set_tag("net", version, "key", "x" * 20_000)
+            except ResourceDoesNotExist:
+                return
+
+    _at_once([*(partial(write, of) for of in range(1, 9)), lambda: stores.models.delete("net")])
+    assert _versions(stores, "") == []
+    while sqlite.query(Query(keys.DELETED_MODELS)).items:
+        registry(sqlite).models.sweep()  # type: ignore[attr-defined]
+    for partition in (keys.VERSIONS_BY_UPDATE, keys.VERSIONS_BY_CREATION, keys.versions_of_run("r")):
+        assert list(sqlite.query(Query(partition)).items) == []
+    for number in range(1, 9):
+        assert list(sqlite.query(Query(keys.version_partition("f" * 16, number))).items) == []
+
+
+def _at_once(acts: list[Callable[[], object]]) -> None:
+    failures: list[BaseException] = []
+
+    def carry_out(act: Callable[[], object]) -> None:
+        try:
+            act()
+        except BaseException as failure:  # noqa: BLE001 -- raised again below
+            failures.append(failure)
+
+    threads = [threading.Thread(target=carry_out, args=[act]) for act in acts]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    if failures:
+        raise failures[0]
