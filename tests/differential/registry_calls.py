@@ -133,7 +133,7 @@ def latest(story: Story) -> Operation:
 
 def create_version(story: Story) -> Operation:
     name = _name(story)
-    body: dict[str, Json] = {"name": name, "source": story.value(SOURCES, BAD_SOURCES, 8)}
+    body: dict[str, Json] = {"name": name, "source": story.value(SOURCES, BAD_SOURCES, 5)}
     kind = story.count(0, 9)
     if kind == 0 and story.registered:
         other = _name(story)
@@ -172,7 +172,7 @@ def create_version(story: Story) -> Operation:
         body["description"] = story.pick(("", "fine"))
     if story.chance(20):
         body["run_link"] = "https://elsewhere/run"
-    if name in story.registered:
+    if name in story.registered and body["source"] in SOURCES:
         story.registered[name] += 1
     return post(story, "model-versions/create", body)
 
