@@ -36,6 +36,7 @@ ARROWS = {
     "settings": set[str](),
     "http": {"services", "protocol", "domain", "sharing", "errors"},
     "upkeep": {"storage", "domain", *BASE},
+    "webhooks": {"domain", *BASE},
     "app": {"http", "services", "upkeep", "settings", "storage", "artifacts", "domain", "sharing", *BASE},
     "local": {"app", "http", "domain", "errors", "settings"},
 }
