@@ -167,6 +167,49 @@ def test_facts_of_8_kb_cost_three_units_a_run(tmp_path: Path) -> None:
             assert site.costs(runs, (1, 2), **BY_METRIC) == [[8, 0, 334], [9, 0, 335]]
 
 
+DEAREST: list[dict[str, Any]] = [
+    {"filter": "params.param_000 IS NULL"},
+    {"filter": "attributes.run_name ILIKE '%-19999'"},
+    {"filter": "metrics.metric_000 > 0.9 AND metrics.metric_001 < 0.05", "order_by": ["run_name"]},
+    {"order_by": ["status", "metrics.metric_000 DESC"]},
+    {"order_by": ["run_id"]},
+    {"order_by": ["metrics.none"]},
+    {
+        "filter": "run_name != 'none'",
+        "order_by": ["start_time", "metrics.metric_000"],
+        "max_results": 50_000,
+    },
+]
+
+
+@pytest.mark.parametrize("query", DEAREST, ids=str)
+def test_no_request_reads_more_than_4000_units(make: Make, query: dict[str, Any]) -> None:
+    site, token = make(PLAIN), ""
+    for _ in range(4):
+        cost, page = site.page(LARGE, token, **query)
+        assert cost[2] <= 4_000
+        token = page.get("next_page_token", "")
+        if not token:
+            break
+
+
+def test_nor_does_one_of_very_many_dirty_runs_or_of_huge_ones(tmp_path: Path) -> None:
+    """5,000 dirty runs take two requests; of 80 runs of 100 shards each only some are read."""
+    dirty = RunSpec(metrics=1, params=1, tags=0, text_bytes=20, dirty=1)
+    huge = RunSpec(metrics=1, params=600, tags=1, text_bytes=180_000)
+    with filled(tmp_path / "table.db") as server:
+        site = Site(server, {5_000: dirty, 80: huge})
+        first, page = site.page(5_000, **BY_METRIC)
+        assert 3_300 <= first[2] <= 4_000
+        assert "runs" not in page
+        second, page = site.page(5_000, page["next_page_token"], **BY_METRIC)
+        assert second[2] <= 4_000
+        assert len(page["runs"]) == 100
+        cost, page = site.page(80)
+        assert 1_000 <= cost[2] <= 4_000
+        assert page["runs"]
+
+
 def test_fifty_experiments_are_merged_without_reading_ahead_in_each(tmp_path: Path) -> None:
     """Heads in one request, then a query of marks and one of the index for each experiment (two where runs
     of both states are seen), each for a unit."""

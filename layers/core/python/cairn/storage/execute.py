@@ -26,11 +26,11 @@ from cairn.storage.ranges import Ranges, encoded
 from cairn.storage.runs import Runs
 from cairn.storage.sweep import GROUP, IDS, MARKS, RANGE, WALK, Progress, Top, read_progress
 from cairn.storage.table import Query, Table
-from cairn.storage.walk import Found, Walks, found_of
+from cairn.storage.walk import Found, Walks, found_of, walk_key
 
 _BATCH = 99  # with their experiment's head they fill one BatchGetItem
 _MORE = 10  # runs that are read at least where a batch did not fill the page
-_FIRST = "0" * 48  # before every position
+_FIRST, _FINAL = "0" * 48, "g" * 48  # before and after every position
 
 
 class RunIndex:
@@ -388,16 +388,19 @@ class _Execution:
         after = self._search.after
         return None if after is None or self._search.plan.walk.ties == "all" else self._place(after)
 
-    def _place(self, position: Position) -> str:
-        """The end of the sort key of a position, or what comes before those of its rank."""
+    def _place(self, position: Position, tied: str = _FIRST) -> str:
+        """The end of the sort key of a position; where its rank is shared, what comes before those of its
+        rank, or (``_FINAL``) after them."""
         walk = self._search.plan.walk
         tail = keys.run_position(int(position[-2][1]), str(position[-1][1]))
+        if walk.ties == "all":
+            return tied
         if walk.ties == "start":
-            return tail[:16] + _FIRST[16:]
+            return tail[:16] + tied[16:]
         if not walk.by_value:
             return tail
         value = self._encoded(*position[0])
-        return value + (_FIRST if walk.ties == "value" or index.is_cut(value) else tail)
+        return value + (tied if walk.ties == "value" or index.is_cut(value) else tail)
 
     def _value(self, run: Run) -> str:
         """What the run's entry in the walked field would be; empty where it has none."""
@@ -426,9 +429,24 @@ class _Execution:
             all_runs = Walk(DEFAULT_ORDER, (Span("", LAST),), ascending=True, by_value=False)
             yield from self._found(all_runs, start)
 
+    def _phase(self, found: Found) -> int:
+        """Values come first, then NaN, then what has none."""
+        by_value = self._search.plan.walk.by_value
+        return (index.VALUES, index.NANS, "").index(found.value[:1]) if by_value else 0
+
     def _found(self, walk: Walk, start: str | None) -> Iterator[Found]:
+        """The entries of a walk, up to the ceiling."""
         partitions = [keys.index_partition(*partition, walk.field) for partition in self._partitions]
-        return self._walks.merged(partitions, walk, start, self._search.expected + _MORE)
+        key = walk_key(walk)
+        edge: tuple[Position | None, Found] = None, Found("", "")
+        for found in self._walks.merged(partitions, walk, start, self._search.expected + _MORE):
+            ceiling = self._top.ceiling
+            if ceiling is not None:
+                if ceiling is not edge[0]:
+                    edge = ceiling, found_of(self._place(ceiling, _FINAL))
+                if (self._phase(found), key(found)) > (self._phase(edge[1]), key(edge[1])):
+                    return
+            yield found
 
     # -- facts ---------------------------------------------------------------------------------------
 
