@@ -48,8 +48,8 @@ def read_progress(text: str, ordering: Ordering[Any]) -> Progress:
         position = None if ceiling is None else tuple((place, value) for place, value in ceiling)
     except (ValueError, TypeError, RecursionError):
         raise _refused() from None
-    texts = isinstance(reached, str) and isinstance(held, str) and not _SURROGATES.search(reached)
-    if source not in _SOURCES or not texts or not _HELD.fullmatch(held):
+    texts = all(isinstance(part, str) and not _SURROGATES.search(part) for part in (source, reached, held))
+    if not texts or source not in _SOURCES or not _HELD.fullmatch(held):
         raise _refused()
     if type(number) is not int or type(time) is not int or number < 0:
         raise _refused()
