@@ -28,11 +28,16 @@ SAMPLES: dict[str, Any] = {
     "time": 5,
     "content": b"x",
     "metric": "loss",
+    "model": "00c0ffee" * 2,
+    "number": 3,
+    "stage": "Production",
+    "epoch": 1,
+    "prompts": True,
+    "partition": keys.registered_partition("00c0ffee" * 2),
 }
 """What functions that give a key are called with; a new parameter wants a sample."""
 PLACEHOLDERS = {
     "shard": r"\d",
-    "max - created": "[0-9a-f]{16}",
     "max - start": "[0-9a-f]{16}",
     "experiment": "[0-9a-f]{16}",
     "run": "[0-9a-f]{32}",
@@ -46,8 +51,20 @@ PLACEHOLDERS = {
     "content hash": "[0-9a-f]{16}",
     "metric": "[0-9a-f]{32}",
     "version": "[0-9a-f]{8}",
+    "max - created": "[0-9a-f]{16}",
+    "id": "[0-9a-f]+",
+    "name": ".+",
+    "number": "[0-9a-f]{8}",
+    "max - number": "[0-9a-f]{8}",
+    "stage": "[^#]+",
+    "epoch": "[0-9a-f]{8}",
+    "hash of the key": "[0-9a-f]{32}",
+    "idempotency key, hashed": ".+",
 }
-PREFIXES = {"TAG_PREFIX", "DATASET_PREFIX", "USE_PREFIX", "MODEL_PREFIX", "LOG_PREFIX", "FOLDED_PREFIX"}
+PREFIXES = {
+    f"{name}_PREFIX"
+    for name in ("TAG", "DATASET", "USE", "MODEL", "LOG", "FOLDED", "LONG_TAG", "VERSION", "ARCHIVING")
+}
 """Prefixes whose keys are all made by functions."""
 
 Row = tuple[str, str]
@@ -66,7 +83,9 @@ def documented() -> list[Row]:
 def in_docstring() -> list[Row]:
     assert keys.__doc__ is not None
     table = keys.__doc__.partition("item  ")[2].partition("\n\n")[0]
-    return rows(table, r"^    .{26} ?(?P<pk>[A-Z]\S*) +(?:as those of a run|(?P<sk>\S.*))$")
+    return rows(
+        table, r"^    .+? (?P<pk>(?:[A-Z]{1,2}#|W)(?:<[^>]+>|\S)*) +(?:as those of a run|(?P<sk>\S.*))$"
+    )
 
 
 def made() -> Iterator[tuple[str, Key]]:
@@ -74,9 +93,14 @@ def made() -> Iterator[tuple[str, Key]]:
     for name, function in inspect.getmembers(keys, inspect.isfunction):
         signature = inspect.signature(function)
         if signature.return_annotation in (Key, "Key") and not name.startswith("_"):
-            yield name, function(*(SAMPLES[parameter] for parameter in signature.parameters))
+            by_name = {p.name: SAMPLES[p.name] for p in signature.parameters.values()}
+            yield name, function(**by_name)
     yield "DETAILED", keys.experiment_list_entry(keys.DETAILED, RUN[:16], 5)
     yield "COUNTER", keys.COUNTER
+    model, number = SAMPLES["model"], SAMPLES["number"]
+    yield "model_list", keys.model_by_name("iris", model, prompts=False)
+    yield "long_tag", keys.long_tag(keys.version_partition(model, number), "team")
+    yield "versions_of_run", Key(keys.versions_of_run("any"), keys.version_of_run(model, number))
     position = keys.run_position(5, RUN)
     yield "index_partition", Key(keys.index_partition(RUN[:16], "a0"), position)
     yield "index_partition", Key(keys.index_partition(RUN[:16], "a0", "mloss"), f"1{position}")
@@ -129,7 +153,7 @@ def test_no_prefix_is_forgotten() -> None:
 
 
 def prices() -> list[tuple[str, list[float], str]]:
-    text = (DOCS / "storage.md").read_text().partition("## Prices")[2]
+    text = (DOCS / "storage.md").read_text().partition("## Prices")[2].partition("|\n\n")[0] + "|\n"
     pattern = r"^\| ([^|]+) \| (\d+) \| (\d+) \| ([\d.]+) \| [^|]* \| `(\w+::\w+)` \|$"
     found = re.findall(pattern, text, re.MULTILINE)
     assert len(found) == text.count("\n| ") - 1, "a row of prices that nobody understands"

@@ -22,20 +22,22 @@
     its index entries          R#<run>        I
     pieces of them             R#<run>        I#<version>#<content hash>
     logged model head, facts   M#<model>      as those of a run
-    registered model's name    RN#<sha256>    #
-    registered model           RM#<id>        #
-    its versions, newest first RM#<id>        V#<max - number>
-    an archiving stage move    RM#<id>        A#<stage>#<epoch>
-    a version that was asked for by key RM#<id> K#<key>
+    registered model's name    RN#<sha256 of the name> #
+    registered model           RM#<id>       #
+    its versions, newest first RM#<id>       V#<max - number>
+    an archiving stage move    RM#<id>       A#<stage>#<epoch>
+    a version asked for by key RM#<id>       K#<idempotency key, hashed>
     model version              RV#<id>#<number> #
-    long tag of model, version as they        G#<sha256 of the tag's key>
-    models by name, prompts    W#M, W#P       <name><id>
-    versions by last update    W#V            <time>#<id>#<number>
-    all of a model, renamed    W#V            <time>#<id>#R
-    those of an archiving move W#V            <time>#<id>#A#<stage>#<epoch>
-    versions by creation       W#C            <time>#<id>#<number>
-    versions of a run          RR#<sha256>    <id>#<number>
-    deleted models to sweep    W#S            <id>
+    long tag of a model        RM#<id>       G#<hash of the key>
+    long tag of a version      RV#<id>#<number> G#<hash of the key>
+    registered models by name  W#M           <name><id>
+    prompts by name            W#P           <name><id>
+    versions by last update    W#V           <time>#<id>#<number>
+    all versions of a renamed model W#V           <time>#<id>#R
+    the versions that a move archived W#V           <time>#<id>#A#<stage>#<epoch>
+    versions by creation       W#C           <time>#<id>#<number>
+    versions of a run          RR#<sha256 of the run id> <id>#<number>
+    deleted model to sweep     W#S           <id>
 
 Experiments are 16 hex digits, runs 32, so that a run's id begins with its experiment's. Numbers in keys are
 fixed-width hex of an order-preserving unsigned integer. A group is a life-cycle stage and epoch (``a0``).
