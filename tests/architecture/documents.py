@@ -1,14 +1,18 @@
 """The generated documents, which ``python -m tests.architecture.documents`` writes.
 
 docs/compatibility.md comes from the route table, MLflow's own routes and the tolerated differences,
-docs/settings.md from the settings.
+docs/settings.md from the settings, docs/events.md from the catalogue of events.
 """
 
+import json
 import re
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
+from cairn.events import schema
+from cairn.events.catalogue import CATALOGUE
 from cairn.protocol.route_table import ROUTES
 from cairn.protocol.routes import Route
 from cairn.services.server import MLFLOW_VERSION
@@ -55,6 +59,57 @@ _SETTINGS = """\
 # Settings of a deployed function
 
 Environment variables, which the stacks set. Generated from `cairn/settings.py`; `{command}` writes it anew.
+"""
+
+_EVENTS = """\
+# Events
+
+Every change below is an event on the EventBridge bus `cairn-<stage>` (outputs `EventBusName`,
+`EventBusArn`), with the source `cairn`. A rule on that bus starts what hangs on it:
+
+```json
+{{
+  "source": ["cairn"],
+  "detail-type": ["Model Alias Set"],
+  "detail": {{"name": ["fraud"], "alias": ["champion"]}}
+}}
+```
+
+Events come off the table's stream, never from a request: what was written is told, within some seconds,
+and what was refused or changed nothing is not.
+
+* **At least once.** An event may come twice, under the same `detail.id`. Its `time` is that of the
+  write, to the second.
+* **In order per entity, by number.** Events of one `entity` are published in the order of its writes,
+  but EventBridge keeps no order on the way. `sequence` rises from event to event of an entity, with
+  gaps: an event whose sequence is not above the last one seen is old or a repetition. Events of
+  different entities have no order.
+* **What one write does to many is one event.** Deleting an experiment deletes its runs, deleting a
+  registered model its versions, a move of stages archives any number: there is one event, whatever the
+  number.
+* **Who did it is not told**: the table does not know. Values of metrics and params are not told either.
+* `detail.version` is the version of the type. Fields may be added to a type; one that goes or changes
+  its meaning makes a new version. Fields without a value are left out. Texts over 16,384 characters are
+  cut, and `cut` names them.
+* `resources` names what the event is about: `experiments/<id>`, `runs/<id>`, `logged-models/<id>`,
+  `registered-models/<name>`, `registered-models/<name>/versions/<number>`.
+
+What the bus does not take after five attempts lies, whole, in a queue for two weeks and rings the alarm
+`EventsLost` (docs/deploy.md). Events on the bus are encrypted by a key of AWS's own, also where table
+and queues have yours.
+
+`cairn local` prints a line for each event; `--events FILE` appends each as a line of JSON, in the form
+in which a rule's target gets it, with the account and region `local`. What was written while no server
+ran (by another command on the same file) has no events, and a server with `--aws-endpoint` tells of
+none: there the deployed publisher does.
+
+Generated from `cairn/events/catalogue.py`; `{command}` writes it anew.
+
+## Types
+"""
+
+_SCHEMA = """
+## JSON schema of `detail`
 """
 
 
@@ -106,7 +161,53 @@ def settings() -> str:
     return "\n".join(lines)
 
 
-DOCUMENTS = {"compatibility.md": compatibility, "settings.md": settings}
+def events() -> str:
+    definitions = schema.document()["$defs"]
+    rows = [
+        (f"`{one.type}`", f"`{one.__name__}`", str(definitions[one.__name__]["description"]))
+        for one in CATALOGUE
+    ]
+    return "\n".join(
+        [
+            _EVENTS.format(command=COMMAND),
+            *_table(("detail-type", "Schema", "When"), rows),
+            _SCHEMA,
+            "```json",
+            *_schema_lines(),
+            "```",
+            "",
+        ]
+    )
+
+
+def _schema_lines() -> Iterator[str]:
+    """A property a line."""
+    whole = schema.document()
+    yield "{"
+    yield f'  "$schema": {json.dumps(whole["$schema"])},'
+    yield '  "$defs": {'
+    for last, (name, definition) in _with_last(whole["$defs"]):
+        yield f"    {json.dumps(name)}: {{"
+        for last_part, (part, value) in _with_last(definition):
+            comma = "" if last_part else ","
+            if part != "properties":
+                yield f"      {json.dumps(part)}: {json.dumps(value)}{comma}"
+                continue
+            yield '      "properties": {'
+            for last_field, (field, what) in _with_last(value):
+                yield f"        {json.dumps(field)}: {json.dumps(what)}{'' if last_field else ','}"
+            yield f"      }}{comma}"
+        yield f"    }}{'' if last else ','}"
+    yield "  }"
+    yield "}"
+
+
+def _with_last(mapping: Mapping[str, Any]) -> Iterator[tuple[bool, tuple[str, Any]]]:
+    for place, item in enumerate(mapping.items(), start=1):
+        yield place == len(mapping), item
+
+
+DOCUMENTS = {"compatibility.md": compatibility, "settings.md": settings, "events.md": events}
 
 
 def _for_browsers_alone(ours: set[Endpoint]) -> list[str]:

@@ -37,8 +37,20 @@ ARROWS = {
     "http": {"services", "protocol", "domain", "sharing", "errors"},
     "upkeep": {"storage", "domain", *BASE},
     "webhooks": {"domain", *BASE},
-    "app": {"http", "services", "upkeep", "settings", "storage", "artifacts", "domain", "sharing", *BASE},
-    "local": {"app", "http", "domain", "errors", "settings"},
+    "events": {"storage", "domain", *BASE},
+    "app": {
+        "http",
+        "services",
+        "upkeep",
+        "events",
+        "settings",
+        "storage",
+        "artifacts",
+        "domain",
+        "sharing",
+        *BASE,
+    },
+    "local": {"app", "http", "events", "domain", "errors", "settings"},
 }
 """From a part of the package to those that it may import, beside itself."""
 

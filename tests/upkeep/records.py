@@ -37,12 +37,14 @@ def record(new: Item | None, old: Item | None = None, number: int = 1) -> dict[s
 
 
 def _json(item: Item) -> dict[str, Any]:
-    """Items of these tests hold text, whole numbers and bytes."""
+    """Items of these tests hold text, whole numbers, bytes, and lists of them."""
     return {name: _attribute(value) for name, value in item.items()}
 
 
-def _attribute(value: str | int | bytes) -> dict[str, str]:
+def _attribute(value: str | int | bytes | list[Any]) -> dict[str, Any]:
     match value:
+        case list():
+            return {"L": [_attribute(element) for element in value]}
         case str():
             return {"S": value}
         case int():

@@ -2,8 +2,8 @@
 
 ``build`` wires a deployed function, ``build_local`` a server on this machine on a SQLite file and a folder,
 ``build_local_aws`` one on DynamoDB and S3 at an endpoint; ``build_follower``, ``build_worker`` and
-``build_overdue`` the functions of the background work. Each imports its engines when it is called: a
-function pays for no SQLite, a local server for no AWS client.
+``build_overdue`` the functions of the background work, ``build_publisher`` that of events. Each imports its
+engines when it is called: a function pays for no SQLite, a local server for no AWS client.
 """
 
 import random
@@ -39,6 +39,8 @@ from cairn.storage.table import Table
 if TYPE_CHECKING:
     from mypy_boto3_s3.client import S3Client
 
+    from cairn.events.publish import Publisher
+    from cairn.storage.outbox import Outbox
     from cairn.storage.reindex import Report
     from cairn.upkeep.follow import Follower
     from cairn.upkeep.overdue import Overdue
@@ -98,6 +100,17 @@ def build_overdue(settings: Settings) -> "Overdue":
     )
 
 
+def build_publisher(settings: Settings) -> "Publisher":
+    """The function that publishes events; it never reads the table."""
+    import boto3
+
+    from cairn.events.publish import Publisher
+
+    bus = boto3.client("events", region_name=settings.region, endpoint_url=settings.endpoint)
+    letters = boto3.client("sqs", region_name=settings.region, endpoint_url=settings.endpoint)
+    return Publisher(bus, settings.event_bus, letters, settings.dead_letters, Retry().wait)
+
+
 def build_local(database: Path | None, artifacts: Path, blobs: Path, staging: Path) -> App:
     """A server on this machine: one SQLite file (None: a temporary one) and folders.
 
@@ -108,7 +121,7 @@ def build_local(database: Path | None, artifacts: Path, blobs: Path, staging: Pa
     from cairn.storage.sqlite import SqliteTable
 
     stores = _stores(
-        SqliteTable(database),
+        SqliteTable(database, outbox=True),
         lambda experiment_id: f"{_LOCAL_LOCATION}{experiment_id}",
         FolderArtifacts(artifacts, staging),
         FolderBlobs(blobs),
@@ -116,6 +129,13 @@ def build_local(database: Path | None, artifacts: Path, blobs: Path, staging: Pa
         multipart=False,
     )
     return _local(stores)
+
+
+def open_outbox(database: Path) -> "Outbox":
+    """What a local server's writes left for events; the file is there."""
+    from cairn.storage.outbox import Outbox
+
+    return Outbox(database)
 
 
 def build_local_aws(settings: Settings) -> App:

@@ -63,6 +63,16 @@ class Settings(BaseModel):
         alias="CAIRN_QUEUE",
         description="URL of the SQS queue of background work; for the functions that send to it.",
     )
+    event_bus: str = Field(
+        default="",
+        alias="CAIRN_EVENT_BUS",
+        description="Name of the EventBridge bus; for the function that publishes events.",
+    )
+    dead_letters: str = Field(
+        default="",
+        alias="CAIRN_DEAD_LETTERS",
+        description="URL of the SQS queue of events that the bus refused; for the same function.",
+    )
     endpoint: str | None = Field(
         default=None,
         alias="AWS_ENDPOINT_URL",

@@ -59,6 +59,8 @@ def _local(options: argparse.Namespace) -> int:
         fail("--data and --ephemeral exclude each other: keep the data, or drop it")
     if options.aws_endpoint is not None and (options.ephemeral or options.data is not None):
         fail("--aws-endpoint keeps the data there: leave out --data and --ephemeral")
+    if options.aws_endpoint is not None and options.events is not None:
+        fail("--events tells of data on this machine: leave out --aws-endpoint")
     from cairn.local.data import Unusable
     from cairn.local.run import LocalOptions, run_local
 
@@ -69,6 +71,7 @@ def _local(options: argparse.Namespace) -> int:
                 port=options.port,
                 data=None if options.ephemeral else options.data or Path(".cairn"),
                 aws_endpoint=options.aws_endpoint,
+                events=options.events,
             )
         )
     except Unusable as error:
@@ -152,6 +155,9 @@ def _parser() -> argparse.ArgumentParser:
         type=_url,
         metavar="URL",
         help="keep the data in DynamoDB and S3 at this endpoint; table and bucket are made if missing",
+    )
+    local.add_argument(
+        "--events", type=Path, metavar="FILE", help="append every event to this file, as a line of JSON"
     )
     _add_admin(commands)
     return parser

@@ -6,6 +6,7 @@
       blobs/        what is too large for the database: profiles of datasets
       uploads/      files while they arrive; empty when no server runs
       servers.lock  held by every server of this folder
+      events.lock   held by the one of them that tells of events
 
 Several servers may share a folder on one machine: the file is in WAL mode and artifacts appear whole. The
 lock only tells each of them about the others. A folder on a network file system is for one server alone:
@@ -51,6 +52,10 @@ class DataFolder:
     @property
     def uploads(self) -> Path:
         return self.root / "uploads"
+
+    @property
+    def events_lock(self) -> Path:
+        return self.root / "events.lock"
 
 
 @contextmanager
@@ -102,3 +107,15 @@ def _join(lock: IO[str]) -> bool:
         alone = False
     fcntl.flock(lock, fcntl.LOCK_SH)
     return not alone
+
+
+def take(path: Path) -> IO[str] | None:
+    """The lock for this process alone, for as long as the file is open; None where somebody else has it."""
+    lock = path.open("a")
+    if sys.platform != "win32":
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            lock.close()
+            return None
+    return lock

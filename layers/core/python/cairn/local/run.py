@@ -15,7 +15,7 @@ import socket
 import sqlite3
 import tempfile
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -24,6 +24,7 @@ from typing import TYPE_CHECKING, NoReturn
 from cairn.domain.clock import system_clock
 from cairn.local.data import DataFolder, Unusable, open_folder
 from cairn.local.server import Gateway, Server, bind
+from cairn.local.tell import telling
 from cairn.local.upkeep import upkeep
 
 if TYPE_CHECKING:
@@ -32,15 +33,20 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class LocalOptions:
-    """``data`` None keeps nothing. With ``aws_endpoint`` the data is there, ``data`` is not looked at."""
+    """``data`` None keeps nothing. With ``aws_endpoint`` the data is there, ``data`` is not looked at. To
+    the file ``events`` every event is appended."""
 
     host: str
     port: int
     data: Path | None
     aws_endpoint: str | None
+    events: Path | None = None
 
 
-def run_local(options: LocalOptions, announce: Callable[[str], object] = print) -> None:
+_print = partial(print, flush=True)
+
+
+def run_local(options: LocalOptions, announce: Callable[[str], object] = _print) -> None:
     """Serve until SIGINT or SIGTERM. Raises Unusable."""
     signal.signal(signal.SIGTERM, _leave)
     logging.basicConfig(format="%(levelname)s %(name)s: %(message)s")
@@ -51,9 +57,21 @@ def run_local(options: LocalOptions, announce: Callable[[str], object] = print) 
         server = Server(_gateway(app), listener)
         for number in (signal.SIGINT, signal.SIGTERM):
             signal.signal(number, lambda *_: _stop(server))
-        announce(banner(options, folder, listener))
-        with upkeep(app.stores):
-            server.run()
+        with _telling(options, folder, announce):
+            announce(banner(options, folder, listener))
+            with upkeep(app.stores):
+                server.run()
+
+
+def _telling(
+    options: LocalOptions, folder: DataFolder, announce: Callable[[str], object]
+) -> AbstractContextManager[None]:
+    """Events come off the SQLite file alone: at an endpoint they are the deployed publisher's."""
+    if options.aws_endpoint is not None:
+        return nullcontext()
+    from cairn.app import open_outbox
+
+    return telling(partial(open_outbox, folder.database), folder.events_lock, options.events, announce)
 
 
 def banner(options: LocalOptions, folder: DataFolder, listener: socket.socket) -> str:

@@ -22,12 +22,14 @@ from typing import Any
 
 from cairn.domain.clock import Clock, system_clock
 from cairn.errors import CairnError, InternalError, InvalidParameterValue, TemporarilyUnavailable
+from cairn.storage import outbox as kept
 from cairn.storage.engine import EngineTable
 from cairn.storage.evaluate import holds, updated
 from cairn.storage.limits import MAX_BATCH_GET_BYTES, MAX_PAGE, check_item
 from cairn.storage.meter import Observer, batch_read_cost, read_cost, write_cost
 from cairn.storage.retry import Retry
 from cairn.storage.rows import pack, unpack
+from cairn.storage.stream import Change, is_watched
 from cairn.storage.table import (
     Check,
     ConditionFailed,
@@ -47,12 +49,12 @@ from cairn.storage.table import (
 TOKEN_LIFE = 10 * 60 * 1000
 """Milliseconds for which a transaction's token is remembered, as DynamoDB does."""
 
-_SCHEMA = """
+_SCHEMA = f"""
 CREATE TABLE IF NOT EXISTS items (
     pk BLOB NOT NULL, sk BLOB NOT NULL, size INTEGER NOT NULL, body BLOB NOT NULL, PRIMARY KEY (pk, sk));
 CREATE TABLE IF NOT EXISTS tokens (token TEXT PRIMARY KEY, digest BLOB NOT NULL, expires INTEGER NOT NULL);
 CREATE INDEX IF NOT EXISTS tokens_expires ON tokens (expires);
-"""
+{kept.SCHEMA}"""
 _VERSION = 1
 _GET = "SELECT size, body FROM items WHERE pk = ? AND sk = ?"
 _PUT = (
@@ -75,7 +77,8 @@ class SqliteTable(EngineTable):
     """The table port on a file; None as path: on a temporary file that goes with ``close``.
 
     ``timeout`` is how many seconds a call waits for another process's write before it raises
-    TemporarilyUnavailable.
+    TemporarilyUnavailable. With ``outbox`` each write that may be an event is kept for who tells of it
+    (``storage.outbox``).
     """
 
     def __init__(
@@ -86,8 +89,10 @@ class SqliteTable(EngineTable):
         retry: Retry | None = None,
         timeout: float = 10.0,
         clock: Clock = system_clock,
+        outbox: bool = False,
     ) -> None:
-        super().__init__(SqliteEngine(path, observer=observer, timeout=timeout, clock=clock), retry)
+        engine = SqliteEngine(path, observer=observer, timeout=timeout, clock=clock, outbox=outbox)
+        super().__init__(engine, retry)
 
 
 class SqliteEngine:
@@ -102,12 +107,14 @@ class SqliteEngine:
         observer: Observer | None = None,
         timeout: float = 10.0,
         clock: Clock = system_clock,
+        outbox: bool = False,
     ) -> None:
         self._folder = tempfile.TemporaryDirectory(prefix="cairn-") if path is None else None
         self._path = str(path) if self._folder is None else f"{self._folder.name}/table.db"
         self._observer = observer
         self._timeout = timeout
         self._clock = clock
+        self._outbox = outbox
         self._idle: deque[sqlite3.Connection] = deque()
         # Writers of this process queue here, fairly; SQLite's own waiting sleeps in growing steps.
         self._writing = threading.Lock()
@@ -223,7 +230,7 @@ class SqliteEngine:
                     sizes.append((write.key, size, 0))
                     continue
                 after = _after(write, before)
-                sizes.append((write.key, size, _store(connection, write.key, before, after)))
+                sizes.append((write.key, size, self._store(connection, write.key, before, after)))
             if failed is not None:
                 connection.execute("ROLLBACK")
         self._observe(write_cost("TransactWriteItems", sizes, factor=2))
@@ -236,7 +243,7 @@ class SqliteEngine:
             for write in writes:
                 size, before = _read(connection, write.key)
                 after = _after(write, before)
-                sizes.append((write.key, size, _store(connection, write.key, before, after)))
+                sizes.append((write.key, size, self._store(connection, write.key, before, after)))
         self._observe(write_cost("BatchWriteItem", sizes))
         return []
 
@@ -263,11 +270,19 @@ class SqliteEngine:
             size, before = _read(connection, write.key)
             held = holds(write.condition, before)
             after = _after(write, before) if held else None
-            stored = _store(connection, write.key, before, after) if held else 0
+            stored = self._store(connection, write.key, before, after) if held else 0
         self._observe(write_cost(operation, [(write.key, size, stored)]))
         if not held:
             raise ConditionFailed(write.key, before)
         return before, after
+
+    def _store(
+        self, connection: sqlite3.Connection, key: Key, before: Item | None, after: Item | None
+    ) -> int:
+        """Make ``after`` the item of the key, and keep what may be an event; its bytes."""
+        if self._outbox and after is not before and is_watched(key, before, after):
+            kept.note(connection, Change(key, before, after, self._clock()))
+        return _store(connection, key, before, after)
 
     def _replayed(
         self, connection: sqlite3.Connection, writes: Sequence[TransactWrite], token: str
