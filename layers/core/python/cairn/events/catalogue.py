@@ -233,9 +233,9 @@ class StageMoved(_OfVersion):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class StageArchived(_OfModel):
-    """A move archived the other versions of a stage: all in the stage but the one that moved. There is no
-    event for each of them."""
+class StageArchived(_OfVersion):
+    """A move of a version to a stage archived the others there: those up to ``highest_version``. There is
+    no event for each of them."""
 
     type: ClassVar[str] = "Model Stage Archived"
     stage: str
@@ -243,8 +243,27 @@ class StageArchived(_OfModel):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class RegisteredModelTagSet(_OfModel):
+    """A tag of a registered model has a new value. Setting the value that it has makes no event, unless
+    that is long."""
+
+    type: ClassVar[str] = "Registered Model Tag Set"
+    key: str
+    value: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RegisteredModelTagRemoved(_OfModel):
+    """A tag of a registered model was deleted."""
+
+    type: ClassVar[str] = "Registered Model Tag Removed"
+    key: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class VersionTagSet(_OfVersion):
-    """A tag of a version has a new value. Setting the value that it has makes no event."""
+    """A tag of a version has a new value. Setting the value that it has makes no event, unless that is
+    long."""
 
     type: ClassVar[str] = "Model Version Tag Set"
     key: str
@@ -280,10 +299,16 @@ CATALOGUE: tuple[type[Happening], ...] = (
     ModelVersionDeleted,
     StageMoved,
     StageArchived,
+    RegisteredModelTagSet,
+    RegisteredModelTagRemoved,
     VersionTagSet,
     VersionTagRemoved,
 )
 """Every type, in the order of the documentation."""
+
+
+Told = tuple[str, int, list[Happening]]
+"""An entity, the number of the write among its writes, and what happened, in order."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,7 +16,6 @@ from cairn.events.catalogue import (
     ExperimentCreated,
     ExperimentDeleted,
     ExperimentRestored,
-    Happening,
     LoggedModelReady,
     RunCreated,
     RunDeleted,
@@ -24,7 +23,9 @@ from cairn.events.catalogue import (
     RunFinished,
     RunKilled,
     RunRestored,
+    Told,
 )
+from cairn.events.registry import model_changes, version_changes
 from cairn.storage import keys
 from cairn.storage.stream import Change
 from cairn.storage.table import Item, Key
@@ -38,8 +39,6 @@ _ENDS: dict[str, type[RunFinished | RunFailed | RunKilled]] = {
 
 ExperimentEvent = ExperimentCreated | ExperimentDeleted | ExperimentRestored
 RunEvent = RunCreated | RunFinished | RunFailed | RunKilled | RunDeleted | RunRestored
-Told = tuple[str, int, list[Happening]]
-"""An entity, the number of the write among its writes, and what happened, in order."""
 
 
 def events(change: Change) -> Iterator[Event]:
@@ -118,5 +117,7 @@ _TELLERS: dict[str, Callable[[Key, Item | None, Item | None], Iterator[Told]]] =
     keys.experiment_partition(""): _experiment,
     keys.RUNS: _run,
     keys.model_partition(""): _logged_model,
+    keys.registered_partition(""): model_changes,
+    keys.VERSIONS: version_changes,
 }
 """Who tells of the items of a partition that begins so."""

@@ -66,8 +66,8 @@ LATEST_PREFIX = "M#"
 LOG_PREFIX = "L#"
 FOLDED_PREFIX = "H#"
 INVENTORY = "I"
-RUNS = "R#"
-"""What the partitions of runs begin with."""
+RUNS, VERSIONS = "R#", "RV#"
+"""What the partitions of runs, and those of model versions, begin with."""
 LONG_TAG_PREFIX = "G#"
 VERSION_PREFIX = "V#"
 ARCHIVING_PREFIX = "A#"
@@ -233,7 +233,7 @@ def model_by_name(name: str, model: str, *, prompts: bool) -> Key:
 
 
 def version_partition(model: str, number: int) -> str:
-    return f"RV#{model}#{number:08x}"
+    return f"{VERSIONS}{model}#{number:08x}"
 
 
 def version_head(model: str, number: int) -> Key:

@@ -141,6 +141,7 @@ class ModelVersions:
         """
 
         def edit(model: Model, version: Version) -> list[TransactWrite]:
+            version.told["stage"] = stage_of(model.info, version.info)
             self._leave(model, version)
             writes = _archive(model, stage, number, now) if archive else []
             _enter(model.info, version, stage)
@@ -159,6 +160,7 @@ class ModelVersions:
             aliases = model.info.aliases
             model.info.aliases = {alias: of for alias, of in aliases.items() if of != number}
             model.info.updated = now
+            model.told["deleted"] = [number, version.sequence + 1]
             apart = [keys.long_tag(version.key.pk, key) for key in version.apart]
             self._table.transact(
                 [
@@ -197,6 +199,7 @@ class ModelVersions:
         def attempt() -> ModelVersion:
             model, version = self._read(name, number)
             before = entry_of(version)
+            version.told["name"] = model.info.name
             writes = [*edit(model, version), version.put()]
             writes += _moved(model.identity, before, entry_of(version))
             self._table.transact(writes)
@@ -248,6 +251,7 @@ def _new(model: Model, version: ModelVersion) -> tuple[Version, list[TransactWri
             prompt=version.tags.get(PROMPT_TAG) == "true",
         ),
         description=version.description,
+        told={"name": info.name},
     )
     info.prompts += entity.info.prompt
     beside = entity.set_tags(version.tags)
@@ -293,6 +297,7 @@ def _archive(model: Model, stage: str, number: int, now: int) -> Sequence[Transa
     reach = {"l": moves.lowest, "h": highest}
     model.info.archived[stage] = Archiving(moves.epoch, now, number)
     latest[ARCHIVED] = max(latest.get(ARCHIVED, 0), highest)
+    model.told["archived"] = [stage, highest, number]
     return [
         Put({"pk": mark.pk, "sk": mark.sk, "f": FORMAT, "t": now}),
         Put({"pk": bump.pk, "sk": bump.sk, "f": FORMAT, "s": stage, "e": moves.epoch, **reach}),

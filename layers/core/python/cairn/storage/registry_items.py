@@ -76,7 +76,9 @@ Info = TypeVar("Info", ModelInfo, VersionInfo)
 
 @dataclass(slots=True)
 class Entity(Generic[Info]):
-    """An entity as it was read, open to be changed. ``apart`` are the keys of long tags."""
+    """An entity as it was read, open to be changed. ``apart`` are the keys of long tags. ``told`` is what
+    images do not say of the next write, noted for those who follow the table's stream (``cairn.events``).
+    """
 
     key: Key
     info: Info
@@ -84,6 +86,7 @@ class Entity(Generic[Info]):
     description: str | None = None
     tags: dict[str, str] = field(default_factory=dict)
     apart: list[str] = field(default_factory=list)
+    told: dict[str, Any] = field(default_factory=dict)
 
     @property
     def identity(self) -> str:
@@ -107,6 +110,7 @@ class Entity(Generic[Info]):
                 return [Delete(keys.long_tag(self.key.pk, key))]
             return []
         self.tags.pop(key, None)
+        self.told["tag"] = key
         if not was_apart:
             self.apart.append(key)
         where = keys.long_tag(self.key.pk, key)
@@ -160,6 +164,8 @@ class Entity(Generic[Info]):
             item["b"] = encode_json([self.description, self.tags])
         if self.apart:
             item["x"] = list(self.apart)
+        if self.told:
+            item["w"] = json.dumps(self.told, separators=(",", ":"), ensure_ascii=False)
         return Put(item, Absent() if self.sequence == 0 else self.unchanged)
 
     @property

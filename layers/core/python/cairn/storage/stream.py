@@ -37,7 +37,7 @@ FOLLOWED: tuple[Mapping[str, Any], ...] = (
 """Filter patterns of what ``changes`` understands: dirty marks, and items of metric logs."""
 
 _DOCUMENTS = (_RUNS, keys.model_partition(""))
-_ENTITIES = (keys.experiment_partition(""),)
+_ENTITIES = (keys.experiment_partition(""), keys.registered_partition(""), keys.VERSIONS)
 
 WATCHED: tuple[Mapping[str, Any], ...] = (
     {
