@@ -15,11 +15,12 @@ import sqlite3
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Executor, Future, ProcessPoolExecutor
 from contextlib import closing
 from dataclasses import asdict, dataclass, replace
 from functools import partial
-from itertools import chain
 from multiprocessing import get_context
 from pathlib import Path
 from typing import NoReturn
@@ -39,6 +40,7 @@ PAGE = 100
 MOST_UNITS = 4_000
 
 _AT_ONCE = 1_000  # runs that a process builds for the one that loads
+_AHEAD = 8  # such parts that are built before they are written
 _MOST_CALLS = 60  # for one page
 _ENOUGH = 3  # problems of one query
 _PATIENCE = 200.0  # seconds for one page, and for the pages of one query
@@ -125,13 +127,24 @@ def _load(many: Filled, path: Path, experiment: str, size: Size, before: int) ->
     starts = range(size.few, size.many, _AT_ONCE)
     parts = [range(start, min(start + _AT_ONCE, size.many)) for start in starts]
     begun = time.perf_counter()
-    with get_context("spawn").Pool(os.cpu_count()) as pool:
-        items = engine.load(chain.from_iterable(pool.imap(build, parts)))
+    with ProcessPoolExecutor(os.cpu_count(), get_context("spawn")) as pool:
+        items = engine.load(_built(pool, build, parts))
     seconds = time.perf_counter() - begun
     with closing(sqlite3.connect(path)) as connection:
         connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
     memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
     return Loaded(size.many, before + items, seconds, path.stat().st_size, memory)
+
+
+def _built(pool: Executor, build: Callable[[range], list[Row]], parts: Sequence[range]) -> Iterator[Row]:
+    """The rows of all parts in order; few parts wait to be written, for the writer is the slower one."""
+    waiting: deque[Future[list[Row]]] = deque()
+    for part in parts:
+        waiting.append(pool.submit(build, part))
+        if len(waiting) > _AHEAD:
+            yield from waiting.popleft().result()
+    while waiting:
+        yield from waiting.popleft().result()
 
 
 def _build(experiment: str, head: Item, numbers: range) -> list[Row]:
