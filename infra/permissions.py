@@ -1,7 +1,7 @@
-"""What each function may do to the table, the bucket, the queues and their key: every action by name.
+"""What each function may do to table, bucket, queues, bus and their key: every action by name.
 
 TransactWriteItems and TransactGetItems have no permission of their own: DynamoDB asks for those of the
-actions in them (ConditionCheckItem for a check, which the indexer makes). Queries name the table: there is
+actions in them (ConditionCheckItem for a check). Queries name the table: there is
 no index.
 """
 
@@ -9,6 +9,7 @@ from collections.abc import Sequence
 
 from aws_cdk import Aws
 from aws_cdk import aws_dynamodb as dynamodb
+from aws_cdk import aws_events as events
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_kms as kms
 from aws_cdk import aws_s3 as s3
@@ -23,16 +24,18 @@ READ_FACTS = ("dynamodb:BatchGetItem", "dynamodb:Query")
 READ_TABLE = ("dynamodb:BatchGetItem", "dynamodb:GetItem", "dynamodb:Query")
 WRITE_TABLE = (
     "dynamodb:BatchWriteItem",
+    "dynamodb:ConditionCheckItem",
     "dynamodb:DeleteItem",
     "dynamodb:PutItem",
     "dynamodb:UpdateItem",
 )
 MAKE_DEFAULT = ("dynamodb:GetItem", "dynamodb:PutItem")
-INDEX_TABLE = (*READ_TABLE, "dynamodb:ConditionCheckItem", *WRITE_TABLE)
+INDEX_TABLE = (*READ_TABLE, *WRITE_TABLE)
 LOOK_FOR_MARKS = ("dynamodb:Query",)
 FOLLOW_STREAM = ("dynamodb:DescribeStream", "dynamodb:GetRecords", "dynamodb:GetShardIterator")
 LIST_STREAMS = ("dynamodb:ListStreams",)
 SEND = ("sqs:SendMessage",)
+PUBLISH = ("events:PutEvents",)
 RECEIVE = ("sqs:DeleteMessage", "sqs:GetQueueAttributes", "sqs:ReceiveMessage")
 OBJECTS = ("s3:AbortMultipartUpload", "s3:DeleteObject", "s3:GetObject", "s3:PutObject")
 BLOB = ("s3:GetObject", "s3:PutObject")
@@ -56,6 +59,10 @@ def on_stream(table: dynamodb.ITable) -> list[iam.PolicyStatement]:
 def on_queues(queues: Sequence[sqs.IQueue], actions: Sequence[str]) -> iam.PolicyStatement:
     """A batch of messages has no permission of its own: it is SendMessage's, or DeleteMessage's."""
     return iam.PolicyStatement(actions=list(actions), resources=[queue.queue_arn for queue in queues])
+
+
+def on_bus(bus: events.IEventBus) -> iam.PolicyStatement:
+    return iam.PolicyStatement(actions=list(PUBLISH), resources=[bus.event_bus_arn])
 
 
 def on_artifacts(bucket: s3.IBucket) -> list[iam.PolicyStatement]:

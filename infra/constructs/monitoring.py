@@ -14,6 +14,7 @@ from aws_cdk import aws_sns as sns
 from aws_cdk import aws_sns_subscriptions as subscriptions
 from constructs import Construct
 
+from infra.constructs.events import Events
 from infra.constructs.upkeep import Upkeep
 from infra.settings import Settings
 
@@ -27,7 +28,7 @@ _ABOVE = cloudwatch.ComparisonOperator.GREATER_THAN_THRESHOLD
 
 
 class Monitoring(Construct):
-    """Metrics of ``rest_api``, of each of ``functions`` by name, of ``upkeep``, and of ``table``."""
+    """Metrics of ``rest_api``, of ``functions`` by name, of ``upkeep``, ``events`` and ``table``."""
 
     def __init__(
         self,
@@ -38,6 +39,7 @@ class Monitoring(Construct):
         rest_api: apigateway.RestApi,
         functions: dict[str, lambda_.IFunction],
         upkeep: Upkeep,
+        events: Events,
         table: dynamodb.ITable,
     ) -> None:
         super().__init__(scope, construct_id)
@@ -86,6 +88,7 @@ class Monitoring(Construct):
             _graph("Table throttles", *table_throttles),
         )
         dashboard.add_widgets(*self._watch(upkeep))
+        dashboard.add_widgets(*self._watch_events(events))
 
     def _watch(self, upkeep: Upkeep) -> list[cloudwatch.GraphWidget]:
         """Alarms and graphs of the background work. Functions that fail there repeat: what is lost, and
@@ -106,6 +109,16 @@ class Monitoring(Construct):
             _graph("Stream's consumer behind by, ms", late),
             _graph("Oldest task, s", oldest),
             _graph("Background: lost, errors", *lost, *errors),
+        ]
+
+    def _watch_events(self, events: Events) -> list[cloudwatch.GraphWidget]:
+        late = events.function.metric("IteratorAge", period=PERIOD, statistic="Maximum")
+        lost = events.lost.metric_approximate_number_of_messages_visible(period=PERIOD)
+        self._alarm("EventsLate", late, LATE_MS, "Events come late: their publisher is behind the stream.")
+        self._alarm("EventsLost", lost, 0, "Events were not published: docs/deploy.md says what to do.")
+        return [
+            _graph("Events' publisher behind by, ms", late),
+            _graph("Events: lost, errors", lost, events.function.metric_errors(period=PERIOD)),
         ]
 
     def _mail(self, address: str) -> sns.Topic:

@@ -2,8 +2,8 @@
 
 A run's dirty mark passes the stream's filter; the function ``marks`` sends a task that comes out of the
 queue when the run has been quiet; ``indexer`` does it. What fails on the way ends in a queue of its own,
-and ``overdue`` looks once an hour for marks that stand though they should not. Another consumer of the
-stream (DynamoDB bears two) is another ``Consumer`` with patterns of its own.
+and ``overdue`` looks once an hour for marks that stand though they should not. The other consumer of the
+stream (DynamoDB bears two) is that of events, a ``Consumer`` with patterns of its own.
 """
 
 import json
@@ -23,7 +23,7 @@ from constructs import Construct
 from cairn.storage.stream import FOLLOWED
 from infra import permissions
 from infra.constructs.function import Function
-from infra.nag import accept
+from infra.constructs.queues import last_queue, queue
 from infra.settings import Settings
 
 INDEXER_TIMEOUT_S = 60
@@ -36,12 +36,6 @@ MAX_RECEIVES = 5
 AT_ONCE = 20
 """Indexers that run at once at most, so that a backlog leaves the account's concurrency to the API."""
 
-_QUEUE_KEYS = {
-    "aws-owned": sqs.QueueEncryption.SQS_MANAGED,
-    "aws-managed": sqs.QueueEncryption.KMS_MANAGED,
-    "customer": sqs.QueueEncryption.KMS,
-}
-
 MakeFunction = Callable[..., Function]
 """(scope, id, name, description, statements, timeout_s=, environment=): as the functions of a stack are."""
 
@@ -51,6 +45,8 @@ class Consumer(Construct):
 
     A batch that fails is repeated, then halved, until the record that is wrong is alone; after
     five repeats, or when it is 6 hours old, where it lay is told to ``failures`` and the shard goes on.
+    Records wait for ``window_s``, which spares invocations: five seconds are nothing to a run that must be
+    quiet for 90.
     """
 
     def __init__(
@@ -63,6 +59,7 @@ class Consumer(Construct):
         role: iam.Role,
         patterns: Sequence[Mapping[str, Any]],
         failures: sqs.IQueue,
+        window_s: int = 5,
     ) -> None:
         super().__init__(scope, construct_id)
         assert table.table_stream_arn is not None
@@ -74,8 +71,7 @@ class Consumer(Construct):
             # What was written in the last 24 hours, before there was a consumer, is followed too.
             starting_position="TRIM_HORIZON",
             batch_size=1000,
-            # Five seconds are nothing to a run that must be quiet for 90, and spare invocations.
-            maximum_batching_window_in_seconds=5,
+            maximum_batching_window_in_seconds=window_s,
             bisect_batch_on_function_error=True,
             maximum_retry_attempts=5,
             maximum_record_age_in_seconds=6 * 3600,
@@ -107,17 +103,15 @@ class Upkeep(Construct):
         make: MakeFunction,
     ) -> None:
         super().__init__(scope, construct_id)
-        self._encryption, self._key = _QUEUE_KEYS[settings.encryption], key
-        self.tasks_failed = self._queue("TasksFailed")
-        self.marks_failed = self._queue("MarksFailed")
-        accept(
-            self.marks_failed,
-            "AwsSolutions-SQS3",
-            "It is where the stream's failures go: Lambda sends there, nobody receives but a person.",
-        )
-        self.tasks = self._queue(
+        self.tasks_failed = queue(self, "TasksFailed", settings, key, timeout_s=INDEXER_TIMEOUT_S)
+        self.marks_failed = last_queue(self, "MarksFailed", settings, key)
+        self.tasks = queue(
+            self,
             "Tasks",
-            sqs.DeadLetterQueue(queue=self.tasks_failed, max_receive_count=MAX_RECEIVES),
+            settings,
+            key,
+            timeout_s=INDEXER_TIMEOUT_S,
+            dead_letters=sqs.DeadLetterQueue(queue=self.tasks_failed, max_receive_count=MAX_RECEIVES),
         )
         send = permissions.on_queues([self.tasks], permissions.SEND)
         environment = {"CAIRN_QUEUE": self.tasks.queue_url}
@@ -184,21 +178,6 @@ class Upkeep(Construct):
             "Indexer": indexer.resource,
             "Overdue": overdue.resource,
         }
-
-    def _queue(self, construct_id: str, dead_letters: sqs.DeadLetterQueue | None = None) -> sqs.Queue:
-        """Encrypted as the deployer chose; requests without TLS are refused. What lies in it waits for two
-        weeks, the most that SQS allows, so that somebody can look."""
-        return sqs.Queue(
-            self,
-            construct_id,
-            encryption=self._encryption,
-            encryption_master_key=self._key,
-            enforce_ssl=True,
-            retention_period=Duration.days(14),
-            # Six times the timeout of who receives ("Configuring a queue to use with Lambda").
-            visibility_timeout=Duration.seconds(6 * INDEXER_TIMEOUT_S),
-            dead_letter_queue=dead_letters,
-        )
 
     def _consume_tasks(self, indexer: Function) -> None:
         mapping = lambda_.CfnEventSourceMapping(

@@ -9,6 +9,7 @@ from constructs import Construct
 from cairn.protocol.routes import Route
 from infra import packages, permissions
 from infra.constructs.default_experiment import DefaultExperiment
+from infra.constructs.events import Events
 from infra.constructs.function import Function
 from infra.constructs.layers import Layers
 from infra.constructs.monitoring import Monitoring
@@ -106,6 +107,7 @@ class ApiStack(Stack):
             log_role=settings.gateway_log_role,
         )
         self.upkeep = Upkeep(self, "Upkeep", settings=settings, table=table, key=key, make=self._function)
+        self.events = Events(self, "Events", settings=settings, table=table, key=key, make=self._function)
         Monitoring(
             self,
             "Monitoring",
@@ -113,6 +115,7 @@ class ApiStack(Stack):
             rest_api=self.api.rest_api,
             functions={"Tracking": self.tracking.resource, "Artifacts": self.artifacts.resource},
             upkeep=self.upkeep,
+            events=self.events,
             table=table,
         )
         CfnOutput(
@@ -121,6 +124,13 @@ class ApiStack(Stack):
             value=self.api.tracking_uri,
             description="MLFLOW_TRACKING_URI; with MLFLOW_TRACKING_AWS_SIGV4=true",
         )
+        CfnOutput(
+            self,
+            "EventBusName",
+            value=self.events.bus.event_bus_name,
+            description="The EventBridge bus of docs/events.md: rules on it start what hangs on an event",
+        )
+        CfnOutput(self, "EventBusArn", value=self.events.bus.event_bus_arn)
         CfnOutput(
             self,
             "InvokeArn",

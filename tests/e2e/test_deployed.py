@@ -15,12 +15,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import jsonschema  # type: ignore[import-untyped]
 import pytest
 import requests
 from botocore.auth import SigV4Auth
 from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials
 
+from cairn.events.catalogue import CATALOGUE
+from cairn.events.schema import schema
 from cairn.ids import experiment_hex
 from cairn.storage import keys
 from infra import packages
@@ -44,6 +47,7 @@ class Deployment:
     emulator: Emulator
     bucket: str
     table: str
+    bus: str
     users: dict[str, tuple[str, str]]
 
     def send(
@@ -72,6 +76,12 @@ class Deployment:
             timeout=60,
             verify=str(self.emulator.certificate),
         )
+
+    def post(self, path: str, body: Mapping[str, object], user: str = "ada") -> dict[str, Any]:
+        """A request that succeeds."""
+        answer = self.send(user, "POST", f"/api/2.0/mlflow/{path}", json.dumps(body).encode())
+        assert answer.status_code == 200, answer.text
+        return dict(answer.json())
 
     def items(self, pk: str) -> list[dict[str, dict[str, str]]]:
         """What the table holds in a partition, with the rights of the account's owner."""
@@ -128,7 +138,7 @@ def deployed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployment]:
             "eve": _user(emulator, "eve", [objects]),
         }
         uri = f"{emulator.url}/_aws/execute-api/{api_id}/{STAGE}"
-        yield Deployment(uri, emulator, bucket, data["TableName"], users)
+        yield Deployment(uri, emulator, bucket, data["TableName"], api["EventBusName"], users)
 
 
 def _allow_batches(emulator: Emulator) -> None:
@@ -258,12 +268,7 @@ def test_a_policy_may_allow_reading_alone(deployed: Deployment) -> None:
 
 def test_a_run_that_went_quiet_is_indexed_in_the_background(deployed: Deployment) -> None:
     """From the write through the table's stream, its filter, the queue and its delay to the index."""
-
-    def post(path: str, body: Mapping[str, object]) -> dict[str, Any]:
-        answer = deployed.send("ada", "POST", f"/api/2.0/mlflow/{path}", json.dumps(body).encode())
-        assert answer.status_code == 200, answer.text
-        return dict(answer.json())
-
+    post = deployed.post
     experiment = post("experiments/create", {"name": "quiet"})["experiment_id"]
     runs = {}
     for loss in (0.5, 0.25):
@@ -287,6 +292,73 @@ def test_a_run_that_went_quiet_is_indexed_in_the_background(deployed: Deployment
     assert not deployed.items(marks), deployed.emulator.log.read_text()[-4000:]
     assert {item["sk"]["S"][-32:] for item in deployed.items(entries)} == set(runs)
     assert found() == best_first, "off the index"
+
+
+def test_what_is_done_through_the_api_is_heard_on_the_bus(deployed: Deployment) -> None:
+    """From the write through the table's stream, its filter and the publisher to a rule's target."""
+    heard = _listen(deployed, "heard", {"source": ["cairn"]})
+    champions = _listen(
+        deployed,
+        "champions",
+        {
+            "source": ["cairn"],
+            "detail-type": ["Model Alias Set"],
+            "detail": {"name": ["fraud"], "alias": ["champion"]},
+        },
+    )
+    experiment = deployed.post("experiments/create", {"name": "heard"})["experiment_id"]
+    run_id = deployed.post("runs/create", {"experiment_id": experiment})["run"]["info"]["run_id"]
+    point = {"key": "loss", "value": 0.5, "timestamp": 1, "step": 0}
+    deployed.post("runs/log-batch", {"run_id": run_id, "metrics": [point]})
+    deployed.post("runs/update", {"run_id": run_id, "status": "FINISHED", "end_time": 9})
+    deployed.post("registered-models/create", {"name": "fraud"})
+    source = {"name": "fraud", "source": "s3://elsewhere/model", "run_id": run_id}
+    deployed.post("model-versions/create", source)
+    for alias in ("candidate", "champion"):
+        deployed.post("registered-models/alias", {"name": "fraud", "alias": alias, "version": "1"})
+    events = _take(deployed, heard, 7)
+    ours = [event for event in events if event["detail"].get("name") == "fraud" or run_id in str(event)]
+    assert sorted(event["detail-type"] for event in ours) == [
+        "Model Alias Set",
+        "Model Alias Set",
+        "Model Version Created",
+        "Registered Model Created",
+        "Run Created",
+        "Run Finished",
+    ]
+    types = {one.type: one for one in CATALOGUE}
+    for event in events:
+        assert event["source"] == "cairn"
+        jsonschema.validate(event["detail"], schema(types[event["detail-type"]]))
+    assert len({event["detail"]["id"] for event in events}) == len(events)
+    (champion,) = _take(deployed, champions, 1)
+    assert champion["detail"]["model_version"] == 1
+    assert champion["resources"] == ["registered-models/fraud", "registered-models/fraud/versions/1"]
+
+
+def _listen(deployed: Deployment, name: str, pattern: Mapping[str, object]) -> str:
+    """A rule on the bus, and the URL of the queue that is its target."""
+    sqs, bus = deployed.emulator.client("sqs"), deployed.emulator.client("events")
+    queue = str(sqs.create_queue(QueueName=name)["QueueUrl"])
+    arn = sqs.get_queue_attributes(QueueUrl=queue, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
+    bus.put_rule(Name=name, EventBusName=deployed.bus, EventPattern=json.dumps(pattern))
+    bus.put_targets(Rule=name, EventBusName=deployed.bus, Targets=[{"Id": name, "Arn": arn}])
+    return queue
+
+
+def _take(deployed: Deployment, queue: str, count: int) -> list[dict[str, Any]]:
+    """At least so many events off a queue."""
+    sqs = deployed.emulator.client("sqs")
+    found: list[dict[str, Any]] = []
+    deadline = time.monotonic() + INDEXED_S
+    while len(found) < count:
+        assert time.monotonic() < deadline, f"{found}\n{deployed.emulator.log.read_text()[-4000:]}"
+        for message in sqs.receive_message(QueueUrl=queue, MaxNumberOfMessages=10, WaitTimeSeconds=1).get(
+            "Messages", ()
+        ):
+            found.append(json.loads(message["Body"]))
+            sqs.delete_message(QueueUrl=queue, ReceiptHandle=message["ReceiptHandle"])
+    return found
 
 
 def test_the_hourly_look_for_overdue_runs_may_do_what_it_does(deployed: Deployment) -> None:

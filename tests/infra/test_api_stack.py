@@ -12,7 +12,7 @@ from infra.resources import PROXY
 from tests.infra.synthesis import Assembly
 
 REQUESTS = ("tracking", "artifacts", "bootstrap")
-BACKGROUND = ("marks", "indexer", "overdue")
+BACKGROUND = ("events", "marks", "indexer", "overdue")
 REQUIRED_ANSWERS = {
     "ACCESS_DENIED": (403, "PERMISSION_DENIED"),
     "EXPIRED_TOKEN": (401, "UNAUTHENTICATED"),

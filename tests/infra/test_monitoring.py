@@ -17,9 +17,11 @@ def test_alarms_watch_errors_latency_and_throttles(default: Assembly) -> None:
         ("AWS/Lambda", "Errors", 0),
         ("AWS/Lambda", "Errors", 0),
         ("AWS/Lambda", "IteratorAge", 600_000),
+        ("AWS/Lambda", "IteratorAge", 600_000),
         ("AWS/Lambda", "Throttles", 0),
         ("AWS/Lambda", "Throttles", 0),
         ("AWS/SQS", "ApproximateAgeOfOldestMessage", 1_800),
+        ("AWS/SQS", "ApproximateNumberOfMessagesVisible", 0),
         ("AWS/SQS", "ApproximateNumberOfMessagesVisible", 0),
         ("AWS/SQS", "ApproximateNumberOfMessagesVisible", 0),
     ]

@@ -28,6 +28,7 @@ FACTS = {
 }
 WRITE = {
     "dynamodb:BatchWriteItem": "tags of an experiment, many points",
+    "dynamodb:ConditionCheckItem": "a version is not written whose model was deleted",
     "dynamodb:DeleteItem": "tags, name guards of renamed experiments",
     "dynamodb:PutItem": "new experiments, runs, points",
     "dynamodb:UpdateItem": "counters, latest values",
@@ -69,6 +70,10 @@ JUSTIFIED: dict[str, dict[str, str]] = {
     | WRITE
     | RECEIVE
     | {"dynamodb:ConditionCheckItem": "no other indexer is at the same run while its entries go"},
+    "EventsPublisher": LOGS
+    | FOLLOW
+    | {"sqs:SendMessage": "events that the bus refused, and what the consumer gave up"}
+    | {"events:PutEvents": "events, on the bus of this deployment"},
     "UpkeepOverdue": LOGS | SEND | {"dynamodb:Query": "the experiments, and the marks of each"},
 }
 KEY = {
@@ -105,7 +110,7 @@ def test_every_permission_is_justified_and_none_is_missing(
     name: str, request: pytest.FixtureRequest
 ) -> None:
     assembly: Assembly = request.getfixturevalue(name)
-    keys = {"default": {}, "everything": {"UpkeepMarks": STREAM_KEY}}[name]
+    keys = {"default": {}, "everything": {"UpkeepMarks": STREAM_KEY, "EventsPublisher": STREAM_KEY}}[name]
     other = {"default": {}, "everything": KEY}[name]
     held: dict[str, set[str]] = {}
     for owner, statement in statements(assembly):

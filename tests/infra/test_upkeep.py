@@ -15,10 +15,10 @@ from tests.infra.synthesis import Assembly
 MAPPING = "AWS::Lambda::EventSourceMapping"
 
 
-def mapping(assembly: Assembly, source: str) -> dict[str, Any]:
-    """The properties of the mapping whose event source is named so."""
-    found = [m["Properties"] for m in assembly.resources("Api", MAPPING).values()]
-    (one,) = [m for m in found if source in json.dumps(m["EventSourceArn"])]
+def mapping(assembly: Assembly, name: str) -> dict[str, Any]:
+    """The properties of the mapping of this name in the construct."""
+    found = assembly.resources("Api", MAPPING).items()
+    (one,) = [resource["Properties"] for key, resource in found if key[:-8] == f"Upkeep{name}Mapping"]
     return dict(one)
 
 
@@ -30,12 +30,12 @@ def queue(assembly: Assembly, name: str) -> dict[str, Any]:
 
 
 def test_the_consumer_is_told_of_what_it_understands(default: Assembly) -> None:
-    filters = mapping(default, "StreamArn")["FilterCriteria"]["Filters"]
+    filters = mapping(default, "Stream")["FilterCriteria"]["Filters"]
     assert [json.loads(one["Pattern"]) for one in filters] == [json.loads(json.dumps(p)) for p in FOLLOWED]
 
 
 def test_a_record_that_fails_does_not_hold_its_shard_up_for_ever(default: Assembly) -> None:
-    stream = mapping(default, "StreamArn")
+    stream = mapping(default, "Stream")
     assert stream["BisectBatchOnFunctionError"] is True
     assert stream["MaximumRetryAttempts"] == 5
     assert stream["MaximumRecordAgeInSeconds"] == 6 * 3600
@@ -43,7 +43,7 @@ def test_a_record_that_fails_does_not_hold_its_shard_up_for_ever(default: Assemb
 
 
 def test_what_was_written_before_the_first_deployment_is_followed(default: Assembly) -> None:
-    assert mapping(default, "StreamArn")["StartingPosition"] == "TRIM_HORIZON"
+    assert mapping(default, "Stream")["StartingPosition"] == "TRIM_HORIZON"
 
 
 def test_mappings_wait_for_the_rights_of_their_functions(default: Assembly) -> None:
