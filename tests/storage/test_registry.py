@@ -236,11 +236,52 @@ def test_writes_of_versions_and_a_deletion_of_their_model(sqlite: EngineTable) -
     _at_once([*(partial(write, of) for of in range(1, 9)), lambda: stores.models.delete("net")])
     assert _versions(stores, "") == []
     while sqlite.query(Query(keys.DELETED_MODELS)).items:
-        registry(sqlite).models.sweep()  # type: ignore[attr-defined]
+        registry(sqlite).models.sweep()
     for partition in (keys.VERSIONS_BY_UPDATE, keys.VERSIONS_BY_CREATION, keys.versions_of_run("r")):
         assert list(sqlite.query(Query(partition)).items) == []
     for number in range(1, 9):
         assert list(sqlite.query(Query(keys.version_partition("f" * 16, number))).items) == []
+
+
+def test_a_key_makes_one_model_until_it_is_deleted(table: EngineTable) -> None:
+    """Also while what the deleted one left is not swept: its versions, numbers, keys."""
+    stores = registry(table)
+    made = ModelVersion("net", 0, 5, 5, source="s3://b/x", location="s3://b/x", run_id="r")
+    for turn in range(3):
+        ids = [f"{turn:08x}{number:08x}" for number in range(3)]
+        first = stores.models.create(RegisteredModel("net", turn, turn), ids[0], "asked")
+        assert first == stores.models.get("net")
+        assert stores.models.create(RegisteredModel("net", 9, 9), ids[1], "asked") == first
+        assert [stores.versions.create(made, key).version for key in ("k", "l", "k")] == [1, 2, 1]
+        with pytest.raises(ResourceAlreadyExists):
+            stores.models.create(RegisteredModel("net", 9, 9), ids[2], "another")
+        stores.models.rename("net", "web", 7)
+        assert stores.models.create(RegisteredModel("net", 9, 9), ids[1], "asked").name == "web"
+        assert [one.version for one in _versions(stores, "")] == [2, 1]
+        _delete_unswept(table, "web")
+    swept = 0
+    stores.models.create(RegisteredModel("net", 4, 4), "a" * 16, "asked")
+    assert stores.versions.create(made, "k").version == 1
+    while count := stores.models.sweep(1):
+        swept += count
+        assert _check(stores, "net") == {1: "None"}
+    assert swept == 6
+    assert stores.versions.create(made, "k").version == 1
+
+
+def test_a_key_makes_another_version_after_the_first_is_deleted(table: EngineTable) -> None:
+    stores = registry(table)
+    _create(stores)
+    made = ModelVersion("net", 0, 5, 5, source="s3://b/x", location="s3://b/x", run_id="r")
+    assert [stores.versions.create(made, "k").version for _ in range(2)] == [1, 1]
+    stores.versions.delete("net", 1, 6)
+    assert [stores.versions.create(made, "k").version for _ in range(2)] == [2, 2]
+
+
+def _delete_unswept(table: EngineTable, name: str) -> None:
+    """Cut short before the sweep: the third request is the transaction."""
+    with suppress(Crash):
+        registry(FaultyTable(table, crash_after=3)).models.delete(name)
 
 
 def _at_once(acts: list[Callable[[], object]]) -> None:

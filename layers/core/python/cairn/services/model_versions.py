@@ -13,8 +13,7 @@ from cairn.protocol import render_registry as render
 from cairn.protocol.messages import registry as messages
 from cairn.services.artifacts import download, required_argument
 from cairn.services.ports import RawCall, Result, Stores
-from cairn.services.registered_models import aliased
-from cairn.services.runs import bits_for
+from cairn.services.registered_models import aliased, asked
 from cairn.sharing.caller import Caller
 
 VERSIONS_TAG = "mlflow.modelVersions"
@@ -57,7 +56,7 @@ def create_model_version(stores: Stores, caller: Caller, request: messages.Creat
         description=request.description,
         tags=tags,
     )
-    made = stores.registry.versions.create(version, _asked(stores, caller, request.idempotency_key))
+    made = stores.registry.versions.create(version, asked(stores, caller, request.idempotency_key))
     if model_id and not is_prompt:
         _tag_logged_model(stores, model_id, made)
     return _version(made)
@@ -220,10 +219,6 @@ def _files(stores: Stores, version: ModelVersion) -> str:
     return (
         version.location if found is None else join(stores.runs.get(found[0]).info.artifact_uri, found[1])
     )
-
-
-def _asked(stores: Stores, caller: Caller, key: str | None) -> str | None:
-    return None if key is None else f"{bits_for(stores, caller, key)(128):032x}"
 
 
 def _version(version: ModelVersion) -> Result:

@@ -25,8 +25,11 @@ def create_registered_model(
         description=request.description,
         tags={tag.key: tag.value for tag in request.tags},
     )
-    model_id = f"{bits_for(stores, caller, request.idempotency_key)(64):016x}"
-    return _model(stores.registry.models.create(model, model_id))
+    # not derived from the key: after a deletion the same key makes another model
+    model_id = f"{stores.bits(64):016x}"
+    return _model(
+        stores.registry.models.create(model, model_id, asked(stores, caller, request.idempotency_key))
+    )
 
 
 def get_registered_model(stores: Stores, caller: Caller, request: messages.GetRegisteredModel) -> Result:
@@ -126,6 +129,11 @@ def aliased(stores: Stores, name: str, alias: str) -> ModelVersion:
     if found is None:
         raise InvalidParameterValue(f"Registered model alias {alias} not found.")
     return found
+
+
+def asked(stores: Stores, caller: Caller, key: str | None) -> str | None:
+    """A hash that stands for the caller's idempotency key."""
+    return None if key is None else f"{bits_for(stores, caller, key)(128):032x}"
 
 
 def _model(model: RegisteredModel) -> Result:

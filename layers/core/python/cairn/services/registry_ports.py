@@ -12,8 +12,9 @@ from cairn.search.registry import ModelSearch, VersionSearch
 class RegisteredModelStore(Protocol):
     """Registered models by name. An unknown name raises ResourceDoesNotExist with MLflow's message."""
 
-    def create(self, model: RegisteredModel, model_id: str) -> RegisteredModel:
-        """ResourceAlreadyExists where the name is taken. The same id again is the model as it stands."""
+    def create(self, model: RegisteredModel, model_id: str, asked: str | None = None) -> RegisteredModel:
+        """ResourceAlreadyExists where the name is taken. The id is a new one. ``asked``, an idempotency
+        key's hash: the same again is the model that it made, until that is deleted."""
 
     def get(self, name: str) -> RegisteredModel:
         """With the latest version of each stage, those without aliases (MLflow's rule)."""
@@ -28,6 +29,9 @@ class RegisteredModelStore(Protocol):
 
     def delete(self, name: str) -> None:
         """With all versions."""
+
+    def sweep(self, limit: int = ...) -> int:
+        """Remove what deleted models left behind, ``limit`` versions at most; how many those were."""
 
     def set_tag(self, name: str, key: str, value: str) -> None: ...
 
@@ -46,7 +50,7 @@ class ModelVersionStore(Protocol):
 
     def create(self, version: ModelVersion, asked: str | None) -> ModelVersion:
         """The version with the model's next number, which nothing else ever has. ``asked``, an idempotency
-        key's hash: the same again is the version that it made."""
+        key's hash: the same again is the version that it made, until that is deleted."""
 
     def get(self, name: str, number: int) -> ModelVersion: ...
 

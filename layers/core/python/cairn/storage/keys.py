@@ -26,6 +26,7 @@
     registered model           RM#<id>       #
     its versions, newest first RM#<id>       V#<max - number>
     an archiving stage move    RM#<id>       A#<stage>#<epoch>
+    a model asked for by key   RK#<idempotency key, hashed> #
     a version asked for by key RM#<id>       K#<idempotency key, hashed>
     model version              RV#<id>#<number> #
     long tag of a model        RM#<id>       G#<hash of the key>
@@ -213,6 +214,11 @@ def segment_name(version: int, content: bytes) -> str:
 
 def model_name_guard(name: str) -> Key:
     return Key(f"RN#{digest(name)}", HEAD)
+
+
+def model_asked(key: str) -> Key:
+    """What was made for an idempotency key."""
+    return Key(f"RK#{key}", HEAD)
 
 
 def registered_partition(model: str) -> str:

@@ -21,7 +21,7 @@ from cairn.domain.registry import (
 from cairn.errors import InvalidParameterValue
 from cairn.storage import keys
 from cairn.storage.codec import FORMAT
-from cairn.storage.expr import Absent
+from cairn.storage.expr import Absent, eq
 from cairn.storage.registry_items import (
     MAX_LONG_TAGS,
     Archiving,
@@ -59,10 +59,10 @@ class ModelVersions:
 
     def create(self, version: ModelVersion, asked: str | None) -> ModelVersion:
         """The version with its number, the model's next one. ``asked`` is an idempotency key's hash: the
-        same again is the version that it made.
+        same again is the version that it made, until that is deleted.
 
         1 GetItem, 1 BatchGetItem, 1 TransactWriteItems of 6 (7 with a run, and with a key), and an item for
-        each long tag.
+        each long tag. The same key again: 1 GetItem more, then as ``get``.
         """
         name = version.name
 
@@ -73,13 +73,16 @@ class ModelVersions:
             model, found = locate(self._table, name, beside)
             if model is None:
                 raise model_missing(name)
-            if found:
-                (made,) = found.values()
-                return self.get(name, made["n"])
+            made = next((item["n"] for item in found.values()), None)
+            if made is not None:
+                head = self._table.get(keys.version_head(model.identity, made))
+                if head is not None:
+                    return self._whole(model, version_entity(head))
             entity, writes = _new(model, version)
             if asked is not None:
                 key = keys.version_asked(model.identity, asked)
-                writes.append(Put({"pk": key.pk, "sk": key.sk, "f": FORMAT, "n": entity.number}, Absent()))
+                item = {"pk": key.pk, "sk": key.sk, "f": FORMAT, "n": entity.number}
+                writes.append(Put(item, Absent() if made is None else eq("n", made)))
             self._table.transact(writes)
             return replace(version, version=entity.number)
 

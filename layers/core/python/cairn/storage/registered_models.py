@@ -25,6 +25,7 @@ from cairn.storage.registry_items import (
     locate,
     long_tags,
     mark_needed,
+    model_entity,
     model_version,
     read_entry,
     stage_of,
@@ -47,19 +48,25 @@ class RegisteredModels:
         self._table = table
         self._pause = pause
 
-    def create(self, model: RegisteredModel, model_id: str) -> RegisteredModel:
-        """1 TransactWriteItems of 3, and an item for each long tag. The same id again (an idempotent
-        replay) is the model as it stands."""
-        info = ModelInfo(model.name, model.creation_timestamp, model.last_updated_timestamp)
+    def create(self, model: RegisteredModel, model_id: str, asked: str | None = None) -> RegisteredModel:
+        """1 TransactWriteItems of 3, 4 with a key, and an item for each long tag. ``model_id`` was never
+        given before: what a deleted model left lies under its id until it is swept. ``asked`` is an
+        idempotency key's hash: the same again is the model that it made, as it stands and whatever its name
+        is now (2 GetItem more, then as ``whole``), until that is deleted."""
+        info = ModelInfo(model.name, model.creation_timestamp, model.last_updated_timestamp, asked=asked)
         entity = Entity(keys.registered_head(model_id), info, description=model.description)
         info.prompt = model.tags.get(PROMPT_TAG) == "true"
         beside = entity.set_tags(model.tags)
+        if asked is not None:
+            key = keys.model_asked(asked)
+            beside.append(Put({"pk": key.pk, "sk": key.sk, "f": FORMAT, "m": model_id}, Absent()))
         guard = _guard(model.name, model_id)
         try:
             self._table.transact([guard, entity.put(), list_put(entity), *beside])
-        except ConditionFailed as failed:
-            if failed.item is not None and failed.item.get("m") == model_id:
-                return self.get(model.name)
+        except ConditionFailed:
+            made = None if asked is None else self._made_for(asked)
+            if made is not None:
+                return self.whole([made])[0]
             raise self._taken(model.name, model.tags) from None
         return model
 
@@ -122,15 +129,16 @@ class RegisteredModels:
         return self.whole([self._change(name, edit, self._renaming_to(new_name))])[0]
 
     def delete(self, name: str) -> None:
-        """1 GetItem, 1 BatchGetItem, 1 TransactWriteItems of 4; then what ``sweep`` costs."""
+        """1 GetItem, 1 BatchGetItem, 1 TransactWriteItems of 4, or 5; then what ``sweep`` costs."""
 
         def attempt() -> str:
             model, _ = locate(self._table, name, lambda _: ())
             if model is None:
                 raise model_missing(name)
-            left = keys.deleted_model(model.identity)
+            left, asked = keys.deleted_model(model.identity), model.info.asked
             self._table.transact(
                 [
+                    *([] if asked is None else [Delete(keys.model_asked(asked))]),
                     Delete(model.key, model.unchanged),
                     Delete(keys.model_name_guard(name)),
                     Delete(list_key(model)),
@@ -285,6 +293,12 @@ class RegisteredModels:
     def _marks(self, versions: Iterable[tuple[Entity[ModelInfo], Entity[VersionInfo]]]) -> dict[Key, Item]:
         needed = {mark_needed(model, version.info) for model, version in versions}
         return self._table.batch_get([key for key in needed if key is not None])
+
+    def _made_for(self, asked: str) -> Entity[ModelInfo] | None:
+        """The model that an idempotency key made; None where it made none, or a deletion came between."""
+        item = self._table.get(keys.model_asked(asked))
+        head = None if item is None else self._table.get(keys.registered_head(item["m"]))
+        return None if head is None else model_entity(head)
 
     def _taken(self, name: str, tags: Mapping[str, str]) -> Exception:
         """Why a name cannot be given."""

@@ -40,7 +40,8 @@ class Archiving:
 @dataclass(slots=True)
 class ModelInfo:
     """``last`` is the highest number ever given to a version, ``latest`` the highest of each stage;
-    ``prompts`` counts the versions that have ever been a prompt's and not ceased to be."""
+    ``prompts`` counts the versions that have ever been a prompt's and not ceased to be. ``asked`` is the
+    hash of the idempotency key that the model was made with."""
 
     name: str
     created: int
@@ -52,6 +53,7 @@ class ModelInfo:
     aliases: dict[str, int] = field(default_factory=dict)
     latest: dict[str, int] = field(default_factory=dict)
     archived: dict[str, Archiving] = field(default_factory=dict)
+    asked: str | None = None
 
 
 @dataclass(slots=True)
