@@ -1,4 +1,5 @@
-"""Train a random forest on the wine data, let autolog note everything, load the model back and predict.
+"""Train a random forest on the wine data, let autolog note everything, register the model, make it the
+champion, and predict with what that alias names. (quality_gate/ asks first whether it is better.)
 
 export MLFLOW_TRACKING_URI=http://127.0.0.1:5000
 python examples/train_classifier.py
@@ -15,6 +16,7 @@ from sklearn.model_selection import train_test_split
 mpl.use("Agg")  # draw to files, no window
 
 EXPERIMENT = "wine"
+MODEL = "wine"
 
 
 def main() -> None:
@@ -41,12 +43,14 @@ def main() -> None:
     model_uri = mlflow.search_logged_models(
         filter_string=f"source_run_id = '{run.info.run_id}'", output_format="list"
     )[0].model_uri
-    loaded = mlflow.pyfunc.load_model(model_uri)
-    predicted = loaded.predict(test_features)
+    version = mlflow.register_model(model_uri, MODEL).version
+    mlflow.MlflowClient().set_registered_model_alias(MODEL, "champion", version)
+
+    champion = mlflow.pyfunc.load_model(f"models:/{MODEL}@champion")
+    predicted = champion.predict(test_features)
     right = int((predicted == test_target).sum())
-    print(
-        f"test accuracy {accuracy:.3f}; {model_uri} loaded back: {right} of {len(test)} predictions right"
-    )
+    print(f"test accuracy {accuracy:.3f}; registered as {MODEL} version {version}, now @champion")
+    print(f"models:/{MODEL}@champion loaded back: {right} of {len(test)} predictions right")
 
 
 if __name__ == "__main__":

@@ -1,11 +1,16 @@
 """``make demo``, as somebody would run it who has just cloned the repository."""
 
+import json
 import os
 import re
 import subprocess
 from pathlib import Path
 
+import jsonschema  # type: ignore[import-untyped]
 import pytest
+
+from cairn.events.catalogue import AliasSet
+from cairn.events.schema import schema
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -32,4 +37,9 @@ def test_the_demo_runs_every_example_and_ends() -> None:
     assert table["digits"] == ["1", "1"]
     assert re.search(r"Tracking URI: http://127\.0\.0\.1:\d+", done.stdout)
     assert "best of 12" in done.stdout
-    assert "loaded back" in done.stdout
+    assert re.search(r"models:/wine@champion loaded back: \d\d of 54 predictions right", done.stdout)
+    event, _ = json.JSONDecoder().raw_decode(done.stdout, done.stdout.index("{\n"))
+    assert event["detail-type"] == "Model Alias Set"
+    jsonschema.validate(event["detail"], schema(AliasSet))
+    assert (event["detail"]["name"], event["detail"]["alias"]) == ("wine", "champion")
+    assert event["detail"]["model_version"] == 1
