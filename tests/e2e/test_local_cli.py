@@ -45,7 +45,8 @@ def test_help_names_the_command() -> None:
 def test_help_of_local_names_every_option() -> None:
     done = run("local", "--help")
     assert done.returncode == 0
-    for option in ("--host", "--port", "--data", "--ephemeral", "--aws-endpoint", "MLFLOW_TRACKING_URI"):
+    options = ("--host", "--port", "--data", "--ephemeral", "--aws-endpoint", "--events")
+    for option in (*options, "MLFLOW_TRACKING_URI"):
         assert option in done.stdout
 
 

@@ -18,7 +18,7 @@ from cairn.storage import outbox as kept
 from cairn.storage.expr import Absent
 from cairn.storage.outbox import Outbox
 from cairn.storage.sqlite import SqliteTable
-from cairn.storage.table import ConditionFailed, Put
+from cairn.storage.table import ConditionFailed, Cost, Put
 from tests.events.flow import NOW, Watched, watched
 from tests.storage.stores import aggregates
 
@@ -70,6 +70,18 @@ def test_an_engine_keeps_nothing_unless_it_is_asked(tmp_path: Path) -> None:
         table.put(head(1))
         with closing(Outbox(tmp_path / "table.db")) as outbox:
             assert outbox.read() == ([], 0)
+
+
+def test_the_outbox_costs_no_request_and_no_unit(tmp_path: Path) -> None:
+    costs = []
+    for outbox in (False, True):
+        told: list[Cost] = []
+        with closing(SqliteTable(tmp_path / f"{outbox}.db", outbox=outbox, observer=told.append)) as table:
+            stores = aggregates(table, clock=lambda: NOW)
+            run_id = stores.run(stores.experiment())
+            stores.change(run_id, changes.update_info("FINISHED", 9, None))
+        costs.append([(cost.operation, cost.write_units, cost.read_units) for cost in told])
+    assert costs[0] == costs[1] != []
 
 
 def test_changes_are_told_in_order_until_they_are_forgotten(seen: Watched) -> None:
