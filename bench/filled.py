@@ -16,6 +16,7 @@ from bench.workloads import expect
 from cairn.http import App, handle
 from cairn.services.ports import ArtifactStore, BlobStore, Stores
 from cairn.services.registry_ports import Registry
+from cairn.services.webhook_ports import Webhooks
 from cairn.sharing.caller import local_caller
 from cairn.storage.datasets import Datasets
 from cairn.storage.execute import RunIndex
@@ -51,6 +52,7 @@ class Filled:
             datasets=Datasets(self.table, cast(BlobStore, None)),
             models=LoggedModels(self.table, lambda _: None),
             registry=cast(Registry, None),
+            webhooks=cast(Webhooks, None),
             artifacts=cast(ArtifactStore, None),
             clock=lambda: self.now,
             bits=lambda count: random.getrandbits(count) if self.bits is None else self.bits,

@@ -34,6 +34,7 @@ SAMPLES: dict[str, Any] = {
     "epoch": 1,
     "prompts": True,
     "partition": keys.registered_partition("00c0ffee" * 2),
+    "webhook_id": "0b1c2d3e-0000-4000-8000-000000000001",
 }
 """What functions that give a key are called with; a new parameter wants a sample."""
 PLACEHOLDERS = {
@@ -51,6 +52,7 @@ PLACEHOLDERS = {
     "content hash": "[0-9a-f]{16}",
     "metric": "[0-9a-f]{32}",
     "version": "[0-9a-f]{8}",
+    "webhook": "[0-9a-f-]{36}",
     "max - created": "[0-9a-f]{16}",
     "id": "[0-9a-f]+",
     "name": ".+",

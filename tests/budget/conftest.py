@@ -48,6 +48,9 @@ class Api:
             "GET", path, {"multiValueQueryStringParameters": {k: [v] for k, v in query.items()}}
         )
 
+    def send(self, method: str, path: str, body: dict[str, Any] | None = None) -> Any:
+        return self._call(method, path, {} if body is None else {"body": json.dumps(body)})
+
     def cost_of_post(self, path: str, body: dict[str, Any]) -> Units:
         self.clock.now += 3_600_000
         with self.meter.measure() as measured:

@@ -115,6 +115,34 @@ def _long_name(operation: Operation, expected: Answer, got: Answer) -> bool:
     return of_models and long and got.status == 400
 
 
+def _webhook_body(operation: Operation) -> dict[str, Json] | None:
+    """The body of a webhook's creation or update."""
+    return operation.body if "/webhooks" in operation.path and isinstance(operation.body, dict) else None
+
+
+def _event_twice(operation: Operation, expected: Answer, got: Answer) -> bool:
+    twice = "UNIQUE constraint failed: webhook_events" in (expected.message or "")
+    return _webhook_body(operation) is not None and twice and got.ok
+
+
+def _webhook_elsewhere(operation: Operation, expected: Answer, got: Answer) -> bool:
+    url = (_webhook_body(operation) or {}).get("url")
+    if not isinstance(url, str) or got.status != 400 or not expected.ok:
+        return False
+    plain = re.fullmatch(r"https://[a-z0-9.:\[\]-]+(/[!-~]*)?", url, re.IGNORECASE)
+    port = re.match(r"https://(?:\[[^]]*\]|[^/:\[]*):(?!443(?:/|$))", url, re.IGNORECASE)
+    return not plain or port is not None
+
+
+def _long_webhook(operation: Operation, expected: Answer, got: Answer) -> bool:
+    body = _webhook_body(operation) or {}
+    long = any(
+        isinstance(body.get(name), str) and len(body[name]) > most
+        for name, most in (("url", 500), ("description", 1_000), ("secret", 1_000))
+    )
+    return long and expected.ok and got.status == 400
+
+
 REFUSED_IN_PART = Tolerated(
     "a refused batch writes nothing",
     "runs/log-batch with metrics of a logged model that does not exist is refused as a whole. MLflow's "
@@ -190,6 +218,24 @@ TOLERATED: tuple[Tolerated, ...] = (
         "A registered model's name has at most 256 characters, as in MLflow's schema. PostgreSQL and MySQL "
         "hold to it, SQLite does not.",
         _long_name,
+    ),
+    Tolerated(
+        "a webhook's event counts once",
+        "A webhook that names one event twice listens to it once. MLflow's database refuses the second.",
+        _event_twice,
+    ),
+    Tolerated(
+        "a webhook goes to port 443",
+        "A webhook's URL is https on port 443, without user name and password, in printable ASCII (an "
+        "international name in its xn-- form). MLflow's server takes other ports and anything that "
+        "requests takes.",
+        _webhook_elsewhere,
+    ),
+    Tolerated(
+        "a long webhook is refused",
+        "A webhook's URL has at most 500 characters, its description and its secret 1,000. The first two "
+        "are MLflow's schema, to which PostgreSQL and MySQL hold, and SQLite does not.",
+        _long_webhook,
     ),
     REFUSED_IN_PART,
 )

@@ -30,7 +30,7 @@ from cairn.storage.table import Table
 from cairn.storage.wire import connect
 from tests.differential.operations import Request
 from tests.differential.reference import Moment, Reply
-from tests.storage.stores import registry
+from tests.storage.stores import registry, webhooks
 
 OpenTable = Callable[[int], AbstractContextManager[Table]]
 """An empty table; the number makes its name."""
@@ -76,7 +76,7 @@ class Cairn:
 
 def _stores(table: Table, folder: Path, given: _Given) -> Stores:
     def bits(count: int) -> int:
-        return given.bits >> (64 - count)
+        return (given.bits << 64 | given.bits) >> (128 - count)
 
     runs = Runs(table, lambda attempt: None, lambda: given.now)
     indexer = Indexer(table, lambda: given.now, quiet=0)
@@ -89,6 +89,7 @@ def _stores(table: Table, folder: Path, given: _Given) -> Stores:
         datasets=Datasets(table, FolderBlobs(folder / "blobs")),
         models=LoggedModels(table, lambda attempt: None),
         registry=registry(table),
+        webhooks=webhooks(table),
         artifacts=FolderArtifacts(folder, folder / "staging"),
         clock=lambda: given.now,
         bits=bits,

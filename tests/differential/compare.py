@@ -1,7 +1,8 @@
 """Whether two answers are equal, and what remains when all that MLflow leaves open is taken out.
 
-Open is: the order of metrics, params, tags, inputs, outputs, aliases and latest versions within one run or
-model (MLflow's SQL has no ORDER BY for them), the order of dataset summaries, and the text of a page token.
+Open is: the order of metrics, params, tags, inputs, outputs, aliases, latest versions and events within
+one run, model or webhook (MLflow's SQL has no ORDER BY for them), the order of dataset summaries, and the
+text of a page token.
 """
 
 import json
@@ -21,6 +22,7 @@ _BAGS = frozenset(
         "dataset_summaries",
         "latest_versions",
         "aliases",
+        "events",
     }
 )
 _SQL = re.compile(r" Error: \(sqlite3\..*| Set the MLFLOW_ALLOWED_HOST_ADDRESSED_\w+ .*", re.DOTALL)

@@ -21,6 +21,7 @@ _CREATES: Final[dict[str, tuple[Kind, tuple[str, ...]]]] = {
     "/experiments/create": ("experiment", ("experiment_id",)),
     "/runs/create": ("run", ("run", "info", "run_id")),
     "/logged-models": ("model", ("model", "info", "model_id")),
+    "/webhooks": ("webhook", ("webhook", "webhook_id")),
 }
 _API: Final = "/api/2.0/mlflow"
 
@@ -209,6 +210,8 @@ def _audit(leader: Side) -> Iterator[Operation]:
         clause = (("filter", f"tags.`mlflow.prompt.is_prompt` {prompt}"),)
         for path in ("registered-models", "model-versions"):
             yield Operation("GET", f"{_API}/{path}/search", query=clause, tick=0)
+    if count["webhook"]:
+        yield Operation("GET", f"{_API}/webhooks", tick=0)
     if count["model"]:
         yield Operation("POST", f"{_API}/logged-models/search", {"experiment_ids": everyone}, tick=0)
 

@@ -6,7 +6,7 @@ from functools import cache
 from typing import Any
 
 from google.protobuf.json_format import ParseError  # type: ignore[import-untyped]
-from mlflow.protos import databricks_pb2, model_registry_pb2, service_pb2
+from mlflow.protos import databricks_pb2, model_registry_pb2, service_pb2, webhooks_pb2
 from mlflow.utils.proto_json_utils import parse_dict
 
 from tests.differential.operations import Json, Operation
@@ -67,6 +67,7 @@ def _routes() -> tuple[tuple[str, re.Pattern[str], Any], ...]:
         for service, module in (
             (service_pb2.MlflowService, service_pb2),
             (model_registry_pb2.ModelRegistryService, model_registry_pb2),
+            (webhooks_pb2.WebhookService, webhooks_pb2),
         )
         for method in service.DESCRIPTOR.methods
     ]

@@ -11,14 +11,15 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final, Literal
 
-Kind = Literal["experiment", "run", "model"]
-KINDS: Final[tuple[Kind, ...]] = ("experiment", "run", "model")
+Kind = Literal["experiment", "run", "model", "webhook"]
+KINDS: Final[tuple[Kind, ...]] = ("experiment", "run", "model", "webhook")
 
-_PLACEHOLDER = re.compile(r"\{(experiment|run|model):(\d+)\}")
+_PLACEHOLDER = re.compile(r"\{(experiment|run|model|webhook):(\d+)\}")
 _NOBODY: Final[Mapping[str, str]] = {
     "experiment": "987654",
     "run": "0" * 14 + "ff" + "0123456789abcdef",
     "model": "m-" + "0" * 14 + "ff" + "0123456789abcdef",
+    "webhook": "00000000-0000-4000-8000-0123456789ab",
 }
 
 Json = Any
@@ -67,7 +68,7 @@ class Ids:
     """The ids that one backend gave, in the order in which it gave them."""
 
     given: dict[str, list[str]] = field(
-        default_factory=lambda: {"experiment": ["0"], "run": [], "model": []}
+        default_factory=lambda: {"experiment": ["0"], "run": [], "model": [], "webhook": []}
     )
 
     def add(self, kind: Kind, identity: str) -> None:

@@ -79,6 +79,7 @@ class Universe:
             datasets=cast("Any", _Datasets()),
             models=cast("Any", _Models(self.models)),
             registry=fake,
+            webhooks=fake,
             artifacts=fake,
             clock=fake,
             bits=fake,

@@ -113,8 +113,10 @@ class Mlflow:
 
 
 def _planned_id(request: Request, bits: int) -> str | None:
-    """32 hex digits for what the request creates: 16 of its experiment, 16 random; None where it creates no
-    run and no model, or names no experiment that could exist."""
+    """32 hex digits for what the request creates: 16 of its experiment, 16 random; all random for a
+    webhook; None where it creates none of these, or names no experiment that could exist."""
+    if request.method == "POST" and request.path.endswith("/webhooks"):
+        return uuid.UUID(int=bits << 64 | bits, version=4).hex
     if request.method != "POST" or not request.path.endswith(("/runs/create", "/logged-models")):
         return None
     try:
@@ -134,7 +136,7 @@ def _inputs(given: _Given) -> Iterator[None]:
     own = store.get_current_time_millis, store.uuid, store._generate_random_name
     registry.get_current_time_millis = lambda: given.now
     store.get_current_time_millis = lambda: given.now
-    store.uuid = _Ids(given)
+    store.uuid = registry.uuid = _Ids(given)
     store._generate_random_name = lambda: given.name if given.name is not None else own[2]()
     logging.disable(logging.CRITICAL)  # it logs a traceback for each bad input
     try:
@@ -144,7 +146,7 @@ def _inputs(given: _Given) -> Iterator[None]:
     finally:
         logging.disable(logging.NOTSET)
         store.get_current_time_millis, store.uuid, store._generate_random_name = own
-        registry.get_current_time_millis = own[0]
+        registry.get_current_time_millis, registry.uuid = own[:2]
 
 
 def mlflow_backend(folder: Path, name: str = "mlflow") -> Mlflow:

@@ -5,6 +5,7 @@ from tests.differential.filters import RUN_FILTERS, RUN_ORDERS
 from tests.differential.operations import Json, Operation
 from tests.differential.registry_calls import REGISTRY
 from tests.differential.sequences import Maker, RunGuess, Story, post, sequence
+from tests.differential.webhook_calls import WEBHOOKS
 
 
 def search(story: Story) -> Operation:
@@ -104,5 +105,11 @@ MODELS = sequence(
     spoil=3,
 )
 
-PROFILES = {"tracking": TRACKING, "searching": SEARCHING, "models": MODELS, "registry": REGISTRY}
+PROFILES = {
+    "tracking": TRACKING,
+    "searching": SEARCHING,
+    "models": MODELS,
+    "registry": REGISTRY,
+    "webhooks": WEBHOOKS,
+}
 """The kinds of sequences."""

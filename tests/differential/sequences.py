@@ -52,6 +52,8 @@ class Story:
     models: list[ModelGuess] = field(default_factory=list)
     registered: dict[str, int] = field(default_factory=dict)
     """Registered models, and how many versions each was asked to have."""
+    webhooks: int = 0
+    """How many were asked for."""
 
     def pick(self, pool: Sequence[T]) -> T:
         drawn: T = self.draw(st.sampled_from(pool))

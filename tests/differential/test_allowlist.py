@@ -88,6 +88,21 @@ EXAMPLES = {
         _ok({"registered_model": {}}),
         INVALID,
     ),
+    "a webhook's event counts once": (
+        _post("webhooks", {"name": "deploy"}),
+        _error(400, "BAD_REQUEST", "UNIQUE constraint failed: webhook_events.webhook_id"),
+        _ok({"webhook": {}}),
+    ),
+    "a webhook goes to port 443": (
+        _post("webhooks", {"url": "https://8.8.8.8:8443/"}),
+        _ok({"webhook": {}}),
+        INVALID,
+    ),
+    "a long webhook is refused": (
+        _post("webhooks", {"url": "https://8.8.8.8/", "secret": "s" * 1_001}),
+        _ok({"webhook": {}}),
+        INVALID,
+    ),
     "a refused batch writes nothing": (_post("runs/log-batch", {"run_id": "r"}), FOREIGN, INVALID),
 }
 
@@ -111,6 +126,8 @@ NEIGHBOURS = (
         _ok({"model_versions": [{"version": "1"}]}),
     ),
     (Operation("GET", f"{API}/registered-models/search", query=(("max_results", "3"),)), _ok({}), INVALID),
+    (_post("webhooks", {"url": "https://8.8.8.8:443/x?y", "secret": "s" * 1_000}), _ok({}), INVALID),
+    (_post("webhooks", {"url": "https://[2606:4700::1]:443/x"}), _ok({}), INVALID),
 )
 
 

@@ -20,7 +20,7 @@ from tests.differential.operations import Operation
 from tests.differential.reference import Mlflow, mlflow_backend
 from tests.differential.search_calls import PROFILES
 
-SEQUENCES = {"tracking": 80, "searching": 60, "models": 60, "registry": 80}
+SEQUENCES = {"tracking": 80, "searching": 60, "models": 60, "registry": 80, "webhooks": 60}
 """Of each kind in an ordinary run."""
 LEAST_SHARE = 0.6
 """Of operations that succeed: sequences of refusals would compare little."""

@@ -1,6 +1,7 @@
 """The aggregates on a table, and short ways to make experiments and runs."""
 
 import hashlib
+import ipaddress
 import random
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -13,6 +14,7 @@ from cairn.domain.entities import ACTIVE, Metric, Run, RunInfo
 from cairn.ids import new_run_id
 from cairn.services.ports import ArtifactStore, Stores
 from cairn.services.registry_ports import Registry
+from cairn.services.webhook_ports import Webhooks as WebhookPorts
 from cairn.storage.datasets import Datasets
 from cairn.storage.execute import RunIndex
 from cairn.storage.experiments import Experiments
@@ -24,6 +26,8 @@ from cairn.storage.registered_models import RegisteredModels
 from cairn.storage.registry_index import RegistryIndex
 from cairn.storage.runs import Runs
 from cairn.storage.table import Table
+from cairn.storage.webhooks import Webhooks
+from cairn.webhooks.deliver import Outcome
 
 NOW = 1_700_000_000_000
 
@@ -88,6 +92,38 @@ def registry(table: Table, pause: Callable[[int], None] = lambda attempt: None) 
     return Registry(models, ModelVersions(table, pause), RegistryIndex(table, models))
 
 
+class MemorySecrets:
+    """Secrets in a dictionary."""
+
+    def __init__(self) -> None:
+        self.held: dict[str, str] = {}
+
+    def put(self, webhook_id: str, secret: str) -> None:
+        self.held[webhook_id] = secret
+
+    def get(self, webhook_id: str) -> str:
+        return self.held[webhook_id]
+
+    def delete(self, webhook_id: str) -> None:
+        self.held.pop(webhook_id, None)
+
+
+def webhooks(table: Table, secrets: MemorySecrets | None = None) -> WebhookPorts:
+    """Webhooks of a table; addresses stand for themselves, every other name is unknown, nothing is sent."""
+
+    def resolve(host: str) -> list[str]:
+        try:
+            return [str(ipaddress.ip_address(host))]
+        except ValueError:
+            raise OSError("[Errno -2] Name or service not known") from None
+
+    return WebhookPorts(Webhooks(table, lambda attempt: None), secrets or MemorySecrets(), _send, resolve)
+
+
+def _send(*_: object) -> Outcome:
+    return Outcome(status=200)
+
+
 def use_case_stores(table: Table, blobs: MemoryBlobs, seed: int = 0, clock: Clock = lambda: NOW) -> Stores:
     """What use-cases take, on a table; without artifacts."""
     found = aggregates(table, clock=clock)
@@ -100,6 +136,7 @@ def use_case_stores(table: Table, blobs: MemoryBlobs, seed: int = 0, clock: Cloc
         datasets=Datasets(table, blobs),
         models=LoggedModels(table, lambda attempt: None),
         registry=registry(table),
+        webhooks=webhooks(table),
         artifacts=cast(ArtifactStore, None),
         clock=clock,
         bits=random.Random(seed).getrandbits,

@@ -52,7 +52,7 @@ class _Memory:
 
 def _stores(memory: _Memory) -> Stores:
     held = cast("Any", memory)
-    return Stores(held, held, held, held, held, held, held, held, held, lambda: 0, lambda bits: 0)
+    return Stores(held, held, held, held, held, held, held, held, held, held, lambda: 0, lambda bits: 0)
 
 
 def _search(memory: _Memory, **fields: Any) -> tuple[list[int], str]:

@@ -9,16 +9,19 @@ engines when it is called: a function pays for no SQLite, a local server for no 
 import random
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 from cairn.domain.clock import system_clock
+from cairn.domain.webhooks import Webhook
 from cairn.errors import CairnError
 from cairn.http import App
 from cairn.services.ports import ArtifactStore, BlobStore, Carriage, Stores
 from cairn.services.registry_ports import Registry
+from cairn.services.webhook_ports import Webhooks
 from cairn.settings import Settings
 from cairn.sharing.caller import iam_caller, local_caller
 from cairn.storage.datasets import Datasets
@@ -35,6 +38,7 @@ from cairn.storage.registry_index import RegistryIndex
 from cairn.storage.retry import Retry
 from cairn.storage.runs import Runs
 from cairn.storage.table import Table
+from cairn.storage.webhooks import Webhooks as WebhookItems
 
 if TYPE_CHECKING:
     from mypy_boto3_s3.client import S3Client
@@ -46,6 +50,10 @@ if TYPE_CHECKING:
     from cairn.upkeep.overdue import Overdue
     from cairn.upkeep.queue import Queue
     from cairn.upkeep.work import Worker
+    from cairn.webhooks.deliver import Outcome
+    from cairn.webhooks.post import Way
+    from cairn.webhooks.queue import Courier, Dispatcher, Remote
+    from cairn.webhooks.secrets import OwnSecrets, ParameterSecrets
 
 _MEBIBYTE = 2**20
 _LAMBDA_BODY = 6 * _MEBIBYTE
@@ -61,7 +69,11 @@ _LOCAL_LOCATION = "mlflow-artifacts:/"
 def build(settings: Settings) -> App:
     """A deployed function: DynamoDB and S3, callers by their AWS signature."""
     return App(
-        _aws_stores(settings, Carriage(upload=_LAMBDA_FILE, download=_LAMBDA_FILE)),
+        _aws_stores(
+            settings,
+            Carriage(upload=_LAMBDA_FILE, download=_LAMBDA_FILE),
+            lambda table: _remote_webhooks(table, settings),
+        ),
         iam_caller,
         max_body=_LAMBDA_BODY,
         max_answer=_LAMBDA_ANSWER,
@@ -111,20 +123,49 @@ def build_publisher(settings: Settings) -> "Publisher":
     return Publisher(bus, settings.event_bus, letters, settings.dead_letters, Retry().wait)
 
 
-def build_local(database: Path | None, artifacts: Path, blobs: Path, staging: Path) -> App:
+def build_dispatcher(settings: Settings) -> "Dispatcher":
+    """The function that finds the webhooks that listen to an event."""
+    import boto3
+
+    from cairn.webhooks.queue import Dispatcher
+
+    sqs = boto3.client("sqs", region_name=settings.region, endpoint_url=settings.endpoint)
+    return Dispatcher(WebhookItems(_table(settings), Retry().wait).all, sqs, settings.deliveries)
+
+
+def build_courier(settings: Settings) -> "Courier":
+    """The function that delivers: it reaches no table and no bucket."""
+    import boto3
+
+    from cairn.webhooks.deliver import Deliverer
+    from cairn.webhooks.queue import Courier
+
+    sqs = boto3.client("sqs", region_name=settings.region, endpoint_url=settings.endpoint)
+    deliverer = Deliverer(_way(), _secrets(settings), system_clock)
+    bits = random.SystemRandom().getrandbits
+    return Courier(deliverer.send, sqs, settings.deliveries, settings.deliveries_failed, bits)
+
+
+def build_local(
+    database: Path | None, artifacts: Path, blobs: Path, staging: Path, *, way: "Way | None" = None
+) -> App:
     """A server on this machine: one SQLite file (None: a temporary one) and folders.
 
-    The experiment ``0`` is made where it is missing. ``staging`` lies on the file system of ``artifacts``.
+    The experiment ``0`` is made where it is missing. ``staging`` lies on the file system of ``artifacts``,
+    secrets of webhooks beside ``blobs``. ``way`` is how webhooks leave, where that is not the usual one.
     """
     from cairn.artifacts.blobs import FolderBlobs
     from cairn.artifacts.folder import FolderArtifacts
     from cairn.storage.sqlite import SqliteTable
+    from cairn.webhooks.secrets import FolderSecrets
 
+    table = SqliteTable(database, outbox=True)
     stores = _stores(
-        SqliteTable(database, outbox=True),
+        table,
         lambda experiment_id: f"{_LOCAL_LOCATION}{experiment_id}",
         FolderArtifacts(artifacts, staging),
         FolderBlobs(blobs),
+        _own_webhooks(table, FolderSecrets(blobs.parent / "secrets"), way),
         Carriage(),
         multipart=False,
     )
@@ -149,7 +190,7 @@ def build_local_aws(settings: Settings) -> App:
     client = boto3.client("dynamodb", region_name=settings.region, endpoint_url=settings.endpoint)
     create_table(client, settings.table)
     _create_bucket(settings)
-    return _local(_aws_stores(settings, Carriage()))
+    return _local(_aws_stores(settings, Carriage(), lambda table: _own_webhooks(table, _secrets(settings))))
 
 
 @dataclass(frozen=True, slots=True)
@@ -209,16 +250,18 @@ def _local(stores: Stores) -> App:
     return app
 
 
-def _aws_stores(settings: Settings, carriage: Carriage) -> Stores:
+def _aws_stores(settings: Settings, carriage: Carriage, webhooks: Callable[[Table], Webhooks]) -> Stores:
     from cairn.artifacts.blobs import S3Blobs
     from cairn.artifacts.s3 import S3Artifacts
 
     s3 = cast("S3Client", _Later(lambda: _s3(settings)))
+    table = _table(settings)
     return _stores(
-        _table(settings),
+        table,
         settings.location_of,
         S3Artifacts(s3, settings.bucket, settings.artifact_prefix),
         S3Blobs(s3, settings.bucket),
+        webhooks(table),
         carriage,
         multipart=settings.multipart,
         quiet=settings.quiet_ms,
@@ -230,6 +273,7 @@ def _stores(
     location_of: Callable[[str], str],
     artifacts: ArtifactStore,
     blobs: BlobStore,
+    webhooks: Webhooks,
     carriage: Carriage,
     *,
     multipart: bool,
@@ -247,12 +291,78 @@ def _stores(
         datasets=Datasets(table, blobs),
         models=LoggedModels(table, pause),
         registry=Registry(registered, ModelVersions(table, pause), RegistryIndex(table, registered)),
+        webhooks=webhooks,
         artifacts=artifacts,
         clock=system_clock,
         bits=random.SystemRandom().getrandbits,
         carriage=carriage,
         multipart=multipart,
     )
+
+
+def _own_webhooks(table: Table, secrets: "OwnSecrets", way: "Way | None" = None) -> Webhooks:
+    """Delivered by this process."""
+
+    def send(webhook: Webhook, event_id: str, payload: Mapping[str, Any]) -> "Outcome":
+        from cairn.webhooks.deliver import Deliverer, delivery
+
+        return Deliverer(way or _way(), secrets, system_clock).send(delivery(webhook, event_id, payload))
+
+    return Webhooks(
+        WebhookItems(table, Retry().wait), secrets, send, _resolve if way is None else way.resolve
+    )
+
+
+def _remote_webhooks(table: Table, settings: Settings) -> Webhooks:
+    """Delivered by the function that may do nothing else; most requests need none of it."""
+    secrets = cast("OwnSecrets", _Later(lambda: _secrets(settings)))
+    remote = cast("Remote", _Later(lambda: _remote(settings)))
+
+    def send(webhook: Webhook, event_id: str, payload: Mapping[str, Any]) -> "Outcome":
+        from cairn.webhooks.deliver import delivery
+
+        return remote.send(delivery(webhook, event_id, payload))
+
+    return Webhooks(WebhookItems(table, Retry().wait), secrets, send, _resolve)
+
+
+def _remote(settings: Settings) -> "Remote":
+    import boto3
+    from botocore.config import Config
+
+    from cairn.webhooks.queue import Remote
+
+    # The function ends after its own timeout; a call that is repeated would deliver twice.
+    config = Config(read_timeout=20, connect_timeout=3, retries={"max_attempts": 0})
+    client = boto3.client(
+        "lambda", region_name=settings.region, endpoint_url=settings.endpoint, config=config
+    )
+    return Remote(client, settings.deliver_function)
+
+
+def _secrets(settings: Settings) -> "ParameterSecrets":
+    import boto3
+
+    from cairn.webhooks.secrets import ParameterSecrets
+
+    ssm = boto3.client("ssm", region_name=settings.region, endpoint_url=settings.endpoint)
+    return ParameterSecrets(ssm, settings.secrets_path, settings.secrets_key or None)
+
+
+@cache
+def _way() -> "Way":
+    """The one way of production: the system's authorities, every check."""
+    import ssl
+
+    from cairn.webhooks.post import Way
+
+    return Way(ssl.create_default_context())
+
+
+def _resolve(host: str) -> Sequence[str]:
+    from cairn.webhooks.post import resolve
+
+    return resolve(host)
 
 
 def _table(settings: Settings) -> EngineTable:

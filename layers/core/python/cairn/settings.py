@@ -73,6 +73,31 @@ class Settings(BaseModel):
         alias="CAIRN_DEAD_LETTERS",
         description="URL of the SQS queue of events that the bus refused; for the same function.",
     )
+    secrets_path: str = Field(
+        default="/cairn-local/webhooks",
+        alias="CAIRN_SECRETS_PATH",
+        description="Path of the SSM parameters that hold the secrets of webhooks.",
+    )
+    secrets_key: str = Field(
+        default="",
+        alias="CAIRN_SECRETS_KEY",
+        description="ARN of the KMS key that encrypts them; empty for the account's `aws/ssm`.",
+    )
+    deliver_function: str = Field(
+        default="",
+        alias="CAIRN_DELIVER_FUNCTION",
+        description="Name of the function that delivers webhooks; for the one that tests them.",
+    )
+    deliveries: str = Field(
+        default="",
+        alias="CAIRN_DELIVERIES",
+        description="URL of the SQS queue of webhook deliveries.",
+    )
+    deliveries_failed: str = Field(
+        default="",
+        alias="CAIRN_DELIVERIES_FAILED",
+        description="URL of the queue of those that were given up.",
+    )
     endpoint: str | None = Field(
         default=None,
         alias="AWS_ENDPOINT_URL",

@@ -145,6 +145,12 @@ def validate_event(event: WebhookEvent) -> None:
         )
 
 
+def validate_events(events: Sequence[WebhookEvent]) -> None:
+    """MLflow's ``_validate_webhook_events``."""
+    if not events:
+        raise InvalidParameterValue("Webhook events must be a non-empty list of WebhookEvent objects: [].")
+
+
 def validate_name(name: str) -> None:
     """MLflow's ``_validate_webhook_name``."""
     if not _NAME.match(name):

@@ -6,8 +6,17 @@ search-datasets (its proto has an ``/api`` path without the slash, which nobody 
 logged models.
 """
 
-from cairn.protocol.messages import artifacts, experiments, metrics, models, registry, runs, server
+from cairn.protocol.messages import (
+    artifacts,
+    experiments,
+    metrics,
+    models,
+    registry,
+    runs,
+    server,
+)
 from cairn.protocol.routes import Function, Route, Router
+from cairn.protocol.webhook_routes import WEBHOOKS
 
 _V2 = "/api/2.0/mlflow"
 _V3 = "/api/3.0/mlflow"
@@ -473,6 +482,7 @@ ROUTES: tuple[Route, ...] = (
     *_MODELS,
     *_ARTIFACT_ROUTES,
     *_REGISTRY,
+    *WEBHOOKS,
     *_SERVER,
 )
 

@@ -124,3 +124,25 @@ LoggedModelStatus = Annotated[
         )
     ),
 ]
+
+WebhookStatus = Annotated[str, EnumName((("ACTIVE", 1), ("DISABLED", 2)))]
+_WEBHOOK_ENTITIES = (
+    "ENTITY_UNSPECIFIED",
+    "REGISTERED_MODEL",
+    "MODEL_VERSION",
+    "MODEL_VERSION_TAG",
+    "MODEL_VERSION_ALIAS",
+    "PROMPT",
+    "PROMPT_VERSION",
+    "PROMPT_TAG",
+    "PROMPT_VERSION_TAG",
+    "PROMPT_ALIAS",
+    "BUDGET_POLICY",
+)
+_WEBHOOK_ACTIONS = ("ACTION_UNSPECIFIED", "CREATED", "UPDATED", "DELETED", "SET", "EXCEEDED")
+WebhookEntity = Annotated[
+    str, EnumName(tuple((name, number) for number, name in enumerate(_WEBHOOK_ENTITIES)))
+]
+WebhookAction = Annotated[
+    str, EnumName(tuple((name, number) for number, name in enumerate(_WEBHOOK_ACTIONS)))
+]

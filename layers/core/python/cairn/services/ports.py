@@ -17,6 +17,7 @@ from cairn.ids import RandomBits
 from cairn.search.experiments import ExperimentSearch
 from cairn.search.plan import Pause, Search
 from cairn.services.registry_ports import Registry
+from cairn.services.webhook_ports import Webhooks
 
 
 class ExperimentStore(Protocol):
@@ -225,6 +226,7 @@ class Stores:
     datasets: DatasetStore
     models: LoggedModelStore
     registry: Registry
+    webhooks: Webhooks
     artifacts: ArtifactStore
     clock: Clock
     bits: RandomBits

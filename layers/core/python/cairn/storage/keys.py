@@ -39,6 +39,7 @@
     versions by creation       W#C           <time>#<id>#<number>
     versions of a run          RR#<sha256 of the run id> <id>#<number>
     deleted model to sweep     W#S           <id>
+    webhook                    W#H           <webhook>
 
 Experiments are 16 hex digits, runs 32, so that a run's id begins with its experiment's. Numbers in keys are
 fixed-width hex of an order-preserving unsigned integer. A group is a life-cycle stage and epoch (``a0``).
@@ -75,6 +76,7 @@ ARCHIVING_PREFIX = "A#"
 VERSIONS_BY_UPDATE = "W#V"
 VERSIONS_BY_CREATION = "W#C"
 DELETED_MODELS = "W#S"
+WEBHOOKS = "W#H"
 
 _MAX_VERSION = 2**32 - 1
 
@@ -306,3 +308,7 @@ def version_of_run(model: str, number: int) -> str:
 def name_prefix(name: str) -> str:
     """What the list's keys of all names begin with that begin so."""
     return index.text(name).removesuffix("\0\0")
+
+
+def webhook(webhook_id: str) -> Key:
+    return Key(WEBHOOKS, webhook_id)
