@@ -24,7 +24,7 @@ from cairn.storage import keys
 from cairn.storage.budget import BOUNDS, Bounds, Budget
 from cairn.storage.ranges import Ranges, encoded
 from cairn.storage.runs import Runs
-from cairn.storage.sweep import GROUP, IDS, MARKS, RANGE, WALK, Progress, Top, read_progress
+from cairn.storage.sweep import IDS, MARKS, RANGE, WALK, Progress, Top, read_progress
 from cairn.storage.table import Query, Table
 from cairn.storage.walk import Found, Walks, found_of, walk_key
 
@@ -81,7 +81,7 @@ class _Execution:
         self._members: frozenset[str] | None = None
         self._seen = self._matched = 0
         self._answered = False
-        self._tried = before is not None and before.source in (WALK, GROUP) and bool(before.number)
+        self._tried = before is not None and before.source == WALK and bool(before.number)
         self._partitions: list[tuple[str, str]] = []
         self._ranges = Ranges(self._walks, budget, self._partitions, search.plan.ranges)
 
@@ -175,7 +175,7 @@ class _Execution:
     def _pause(self, source: str, reached: str, number: int = 0) -> Pause:
         self._top.trim(self._bounds.carried)
         held = tuple(self._top.held())
-        if source in (WALK, GROUP):
+        if source == WALK:
             number = int(self._tried and self._members is None)
         progress = Progress(source, reached, held, self._top.ceiling, number, self._time)
         return Pause(((RESUMED, progress.text()), *(self._last or ())))
@@ -246,12 +246,11 @@ class _Execution:
     def _walk(self) -> Iterator[Run | Pause]:
         """A batch of facts at a time, at least one; a Pause ends it."""
         before, plan = self._progress, self._search.plan
-        start, sweeping = self._start(), None
-        if before is not None and before.source in (WALK, GROUP) and before.reached:
+        start = self._start()
+        if before is not None and before.source == WALK and before.reached:
             start = before.reached
-            sweeping = self._rank(found_of(start)) if before.source == GROUP else None
         self._tried = self._tried or len(plan.ranges) <= (plan.walk.covers is not None)
-        for portion in self._portions(start, sweeping):
+        for portion in self._portions(start):
             if isinstance(portion, _Small):
                 yield from self._resolved(deque(portion.groups))
                 if self._budget.is_spent():
@@ -264,17 +263,12 @@ class _Execution:
             else:
                 yield from self._sorted_out(*portion)
 
-    def _portions(
-        self, start: str | None, sweeping: object
-    ) -> Iterator["_Small | tuple[object, Iterator[Found]]"]:
-        """Entries worth reading together, in groups of equal rank; a group that is too large for that (or
-        is being swept already) by itself."""
+    def _portions(self, start: str | None) -> Iterator["_Small | tuple[object, Iterator[Found]]"]:
+        """Entries worth reading together, in groups of equal rank; one that is too large for that by
+        itself. Of a group that is being swept already this is what is left of it."""
         groups: list[list[Found]] = []
         size, reached = 0, ""
         for rank, group in groupby(self._entries(start), self._rank):
-            if rank == sweeping:
-                yield rank, group
-                continue
             held = list(islice(group, self._bounds.group + 1))
             if len(held) > self._bounds.group:
                 if groups:
@@ -339,7 +333,7 @@ class _Execution:
         """Sweep a group of equal rank. Its matches wait in the top; where that has its ceiling among them,
         they are answered up to it."""
         found = ((_sort_key(one), None if self._is_passed(one) else one.run_id) for one in group)
-        pause = self._sweep(GROUP, found)
+        pause = self._sweep(WALK, found)
         if pause is not None:
             yield pause
         elif self._top.ceiling is not None and self._rank(found_of(self._place(self._top.ceiling))) == rank:

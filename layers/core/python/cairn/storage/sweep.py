@@ -15,11 +15,11 @@ from cairn.domain.entities import Run
 from cairn.errors import InvalidParameterValue
 from cairn.search.order import Ordering, Position, SortKey
 
-IDS, MARKS, RANGE, GROUP, WALK = "ids", "marks", "range", "group", "walk"
-"""What is swept: runs named by the filter, dirty runs, a range of the index, the entries of one rank in a
-walk. The last is no sweep: a walk that stopped."""
+IDS, MARKS, RANGE, WALK = "ids", "marks", "range", "walk"
+"""What is swept: runs named by the filter, dirty runs, a range of the index, entries of one rank in a walk;
+or it is the walk itself that stopped."""
 
-_SOURCES = frozenset({IDS, MARKS, RANGE, GROUP, WALK})
+_SOURCES = frozenset({IDS, MARKS, RANGE, WALK})
 _HELD = re.compile(r"(?:[0-9a-f]{32})*")
 _SURROGATES = re.compile("[\ud800-\udfff]")
 
