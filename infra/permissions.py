@@ -32,6 +32,7 @@ WRITE_TABLE = (
 MAKE_DEFAULT = ("dynamodb:GetItem", "dynamodb:PutItem")
 INDEX_TABLE = (*READ_TABLE, *WRITE_TABLE)
 LOOK_FOR_MARKS = ("dynamodb:Query",)
+SWEEP_MODELS = ("dynamodb:BatchGetItem", "dynamodb:BatchWriteItem", "dynamodb:DeleteItem")
 FOLLOW_STREAM = ("dynamodb:DescribeStream", "dynamodb:GetRecords", "dynamodb:GetShardIterator")
 LIST_STREAMS = ("dynamodb:ListStreams",)
 SEND = ("sqs:SendMessage",)

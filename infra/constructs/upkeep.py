@@ -2,8 +2,9 @@
 
 A run's dirty mark passes the stream's filter; the function ``marks`` sends a task that comes out of the
 queue when the run has been quiet; ``indexer`` does it. What fails on the way ends in a queue of its own,
-and ``overdue`` looks once an hour for marks that stand though they should not. The other consumer of the
-stream (DynamoDB bears two) is that of events, a ``Consumer`` with patterns of its own.
+and ``overdue`` looks once an hour for marks that stand though they should not, and for deleted models. The
+other consumer of the stream (DynamoDB bears two) is that of events, a ``Consumer`` with patterns of its
+own.
 """
 
 import json
@@ -29,7 +30,7 @@ from infra.settings import Settings
 INDEXER_TIMEOUT_S = 60
 """Less than a run is quiet (90 s); the largest run that the tests know takes a fraction of it."""
 MARKS_TIMEOUT_S = 30
-OVERDUE_TIMEOUT_S = 60
+OVERDUE_TIMEOUT_S = 90
 OVERDUE_EVERY = Duration.hours(1)
 MAX_RECEIVES = 5
 """Attempts at a task, each a visibility timeout after the other: half an hour together."""
@@ -156,9 +157,9 @@ class Upkeep(Construct):
             self,
             "Overdue",
             "overdue",
-            "Sends tasks again that were lost",
+            "Sends tasks again that were lost, removes what deleted models left",
             [
-                permissions.on_table(table, permissions.LOOK_FOR_MARKS),
+                permissions.on_table(table, (*permissions.LOOK_FOR_MARKS, *permissions.SWEEP_MODELS)),
                 send,
                 *permissions.on_key(key, "dynamodb"),
                 *permissions.on_key(key, "sqs"),

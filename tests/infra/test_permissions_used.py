@@ -13,19 +13,24 @@ import pytest
 
 from cairn.domain.draft import Draft, Touch
 from cairn.domain.entities import ACTIVE, LoggedModel, Run, RunInfo
+from cairn.domain.registry import ModelVersion, RegisteredModel
 from cairn.errors import ResourceDoesNotExist
 from cairn.storage import dirty
 from cairn.storage.experiments import Experiments
 from cairn.storage.fold import Fold
 from cairn.storage.indexer import Indexer
 from cairn.storage.models import LoggedModels
+from cairn.storage.registry_sweep import sweep
 from cairn.storage.runs import Runs
 from cairn.storage.sqlite import SqliteTable
 from cairn.storage.table import Cost
 from cairn.upkeep.overdue import Overdue
 from cairn.upkeep.queue import Queue, Task
+from cairn.upkeep.remains import Remains
 from cairn.upkeep.work import Worker
 from infra import permissions
+from tests.storage.faults import Crash, FaultyTable
+from tests.storage.stores import registry
 from tests.upkeep.records import noise
 from tests.upkeep.sqs import FakeSqs
 
@@ -136,6 +141,20 @@ def test_overdue_sends_what_it_may(table: SqliteTable, requests: list[str]) -> N
     ).remind()
     assert found == len(sqs.sent) == 1
     assert actions(requests) == set(permissions.LOOK_FOR_MARKS)
+
+
+def test_the_sweep_of_deleted_models_sends_what_it_may(table: SqliteTable, requests: list[str]) -> None:
+    stores = registry(table)
+    stores.models.create(RegisteredModel("net", 1, 1), "0" * 16)
+    made = ModelVersion("net", 0, 1, 1, tags={"long": "x" * 20_000}, run_id="r")
+    stores.versions.create(made, "key")
+    stores.models.rename("net", "web", 2)
+    faulty = FaultyTable(table, crash_after=3)
+    with pytest.raises(Crash):
+        registry(faulty).models.delete("web")
+    requests.clear()
+    assert Remains(lambda limit: sweep(table, limit), lambda: 0).clear() > 0
+    assert actions(requests) == {*permissions.LOOK_FOR_MARKS, *permissions.SWEEP_MODELS}
 
 
 def test_artifacts_asks_the_table_for_runs_and_models_alone(root: Path) -> None:

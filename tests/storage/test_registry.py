@@ -18,7 +18,8 @@ from cairn.services.registry_ports import Registry
 from cairn.storage import keys
 from cairn.storage.engine import EngineTable
 from cairn.storage.meter import Meter
-from cairn.storage.table import Query
+from cairn.storage.table import Key, Query, Scan
+from cairn.upkeep.remains import BUDGET_MS, Remains
 from tests.storage.engines import open_table
 from tests.storage.faults import Crash, FaultyTable
 from tests.storage.stores import registry
@@ -265,7 +266,7 @@ def test_a_key_makes_one_model_until_it_is_deleted(table: EngineTable) -> None:
     while count := stores.models.sweep(1):
         swept += count
         assert _check(stores, "net") == {1: "None"}
-    assert swept == 6
+    assert swept == 3 * (2 + 2 + 1)  # versions, their keys, the model
     assert stores.versions.create(made, "k").version == 1
 
 
@@ -276,6 +277,55 @@ def test_a_key_makes_another_version_after_the_first_is_deleted(table: EngineTab
     assert [stores.versions.create(made, "k").version for _ in range(2)] == [1, 1]
     stores.versions.delete("net", 1, 6)
     assert [stores.versions.create(made, "k").version for _ in range(2)] == [2, 2]
+
+
+def test_a_sweep_leaves_nothing_however_often_it_is_cut_short(sqlite: EngineTable) -> None:
+    def deleted() -> None:
+        stores = registry(sqlite)
+        _net_in_production(stores)
+        stores.versions.set_tag("net", 1, "long", "x" * 20_000)
+        stores.models.set_tag("net", "long", "x" * 20_000)
+        _archive(stores)
+        _rename(stores)
+        _delete_unswept(sqlite, "web")
+
+    before = _everything(sqlite)
+    for number in range(1, 100):
+        deleted()
+        with suppress(Crash):
+            registry(FaultyTable(sqlite, crash_after=number)).models.sweep()
+            break
+        registry(sqlite).models.sweep()
+        assert _everything(sqlite) == before
+    assert number > 8
+    assert registry(sqlite).models.sweep() == 0
+    assert _everything(sqlite) == before
+
+
+def test_a_sweep_takes_no_more_than_it_may(sqlite: EngineTable) -> None:
+    """Keys and models without versions count too; the clock ends a round early."""
+    stores = registry(sqlite)
+    for number in range(6):
+        _create(stores, f"net-{number}")
+        _delete_unswept(sqlite, f"net-{number}")
+    _create(stores)
+    for now in range(5):
+        _version(stores, now)
+    _delete_unswept(sqlite, "net")
+    assert Remains(stores.models.sweep, lambda: 0).clear(most=4) == 4
+    times = count(step=BUDGET_MS)
+    assert Remains(lambda limit: stores.models.sweep(1), lambda: next(times)).clear() == 0
+    times = count(step=BUDGET_MS // 2 + 1)
+    assert Remains(lambda limit: stores.models.sweep(1), lambda: next(times)).clear() == 1
+    assert Remains(stores.models.sweep, lambda: 0).clear() == 7
+    assert Remains(stores.models.sweep, lambda: 0).clear() == 0
+    assert list(sqlite.query(Query(keys.DELETED_MODELS)).items) == []
+
+
+def _everything(table: EngineTable) -> list[Key]:
+    page = table.scan(Scan(("",)))
+    assert page.after is None
+    return list(page.keys)
 
 
 def _delete_unswept(table: EngineTable, name: str) -> None:

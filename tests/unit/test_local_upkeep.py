@@ -42,8 +42,21 @@ class Experiments:
         return iter([SimpleNamespace(experiment_id="0"), SimpleNamespace(experiment_id="7")])
 
 
-def _stores(indexer: object, experiments: object = None) -> Stores:
-    return cast(Stores, SimpleNamespace(experiments=experiments or Experiments(), indexer=indexer))
+class Models:
+    """Deleted models; ``swept`` is set by the first round that comes to them."""
+
+    def __init__(self) -> None:
+        self.swept = threading.Event()
+
+    def sweep(self) -> int:
+        self.swept.set()
+        return 0
+
+
+def _stores(indexer: object, experiments: object = None, models: object = None) -> Stores:
+    registry = SimpleNamespace(models=models or Models())
+    found = SimpleNamespace(experiments=experiments or Experiments(), indexer=indexer, registry=registry)
+    return cast(Stores, found)
 
 
 @pytest.fixture
@@ -73,6 +86,12 @@ def test_a_fault_ends_a_round_and_not_the_thread(caplog: pytest.LogCaptureFixtur
         assert indexer.swept.wait(_WAIT_S)
     assert indexer.seen[:4] == ["0", "0", "0", "7"]
     assert caplog.text.count("OSError: the endpoint is away") == 2
+
+
+def test_a_round_removes_what_deleted_models_left() -> None:
+    models = Models()
+    with upkeep(_stores(Indexers(), models=models), pause=0.001):
+        assert models.swept.wait(_WAIT_S)
 
 
 def test_the_end_does_not_wait_for_the_pause() -> None:

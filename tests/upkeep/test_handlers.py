@@ -21,6 +21,7 @@ from cairn.storage.table import Query
 from cairn.upkeep.follow import Follower
 from cairn.upkeep.overdue import Overdue
 from cairn.upkeep.queue import Queue, Task
+from cairn.upkeep.remains import Remains
 from cairn.upkeep.work import Worker
 from tests.storage.engines import open_table
 from tests.storage.stores import aggregates
@@ -147,11 +148,21 @@ def test_the_stream_repeats_what_could_not_be_sent(monkeypatch: pytest.MonkeyPat
         marks.handler({"Records": [record(dirty.put("0" * 32, NOW, moved=False).item)]}, Context())
 
 
-def test_overdue_runs_are_sent_again(table: EngineTable, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_overdue_runs_are_sent_again_and_deleted_models_removed(
+    table: EngineTable, monkeypatch: pytest.MonkeyPatch
+) -> None:
     (run_id,) = some_runs(table, 1)
     overdue, sqs = function("overdue", monkeypatch), FakeSqs()
     clock = NOW + 86_400_000
     found = Overdue(table, lambda: ["1"], Queue(sqs, "queue"), lambda: clock, lambda bits: 0)
     monkeypatch.setattr(overdue, "overdue", found)
+    cleared: list[int] = []
+
+    def sweep(limit: int) -> int:
+        cleared.append(limit)
+        return 300 if len(cleared) == 1 else 0
+
+    monkeypatch.setattr(overdue, "remains", Remains(sweep, lambda: clock))
     overdue.handler({"source": "aws.events", "detail-type": "Scheduled Event"}, Context())
     assert sqs.sent == [(Task(run_id, NOW), 0)]
+    assert cleared == [500, 500]

@@ -2,8 +2,9 @@
 
 ``build`` wires a deployed function, ``build_local`` a server on this machine on a SQLite file and a folder,
 ``build_local_aws`` one on DynamoDB and S3 at an endpoint; ``build_follower``, ``build_worker`` and
-``build_overdue`` the functions of the background work, ``build_publisher`` that of events. Each imports its
-engines when it is called: a function pays for no SQLite, a local server for no AWS client.
+``build_overdue`` (with ``build_remains``) the functions of the background work, ``build_publisher`` that of
+events. Each imports its engines when it is called: a function pays for no SQLite, a local server for no AWS
+client.
 """
 
 import random
@@ -49,6 +50,7 @@ if TYPE_CHECKING:
     from cairn.upkeep.follow import Follower
     from cairn.upkeep.overdue import Overdue
     from cairn.upkeep.queue import Queue
+    from cairn.upkeep.remains import Remains
     from cairn.upkeep.work import Worker
     from cairn.webhooks.deliver import Outcome
     from cairn.webhooks.post import Way
@@ -110,6 +112,15 @@ def build_overdue(settings: Settings) -> "Overdue":
         system_clock,
         bits,
     )
+
+
+def build_remains(settings: Settings) -> "Remains":
+    """What removes deleted models, beside ``build_overdue``."""
+    from cairn.storage.registry_sweep import sweep
+    from cairn.upkeep.remains import Remains
+
+    table = _table(settings)
+    return Remains(lambda limit: sweep(table, limit), system_clock)
 
 
 def build_publisher(settings: Settings) -> "Publisher":

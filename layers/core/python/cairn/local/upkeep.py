@@ -1,7 +1,8 @@
-"""Background indexing of a local server: what the table's stream and a queue do on AWS.
+"""Background work of a local server: what the table's stream and a queue do on AWS.
 
-A thread sweeps every experiment every few seconds. No request waits for it, and a fault of the store ends
-one round, not the thread: a search reads unindexed runs as they are, so a late index costs time only.
+A thread sweeps every experiment, and what deleted models left, every few seconds. No request waits for it,
+and a fault of the store ends one round, not the thread: a search reads unindexed runs as they are, so a
+late index costs time only.
 """
 
 import logging
@@ -23,7 +24,7 @@ _END_S = 10.0
 
 @contextmanager
 def upkeep(stores: "Stores", pause: float = PAUSE_S) -> Iterator[None]:
-    """Index what has gone quiet for as long as the context lasts."""
+    """Index what has gone quiet, and remove what deleted models left, for as long as the context lasts."""
     stopped = threading.Event()
     thread = threading.Thread(target=_rounds, args=(stores, stopped, pause), name="upkeep", daemon=True)
     thread.start()
@@ -38,9 +39,10 @@ def _rounds(stores: "Stores", stopped: threading.Event, pause: float) -> None:
     while not stopped.wait(pause):
         try:
             sweep(stores, stopped)
+            stores.registry.models.sweep()
         except Exception:
             # The edge of this thread: a busy file or an endpoint that is away must not end it for good.
-            logger.exception("the index was not brought up to date; the next round tries again")
+            logger.exception("a round was not finished; the next one tries again")
 
 
 def sweep(stores: "Stores", stopped: threading.Event) -> int:

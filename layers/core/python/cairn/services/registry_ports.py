@@ -31,7 +31,8 @@ class RegisteredModelStore(Protocol):
         """With all versions."""
 
     def sweep(self, limit: int = ...) -> int:
-        """Remove what deleted models left behind, ``limit`` versions at most; how many those were."""
+        """Remove what deleted models left behind, ``limit`` versions at most; how many those were, 0 where
+        nothing was left."""
 
     def set_tag(self, name: str, key: str, value: str) -> None: ...
 

@@ -19,7 +19,6 @@ from cairn.storage.registry_items import (
     Entity,
     ModelInfo,
     VersionInfo,
-    every,
     list_key,
     list_put,
     locate,
@@ -27,15 +26,12 @@ from cairn.storage.registry_items import (
     mark_needed,
     model_entity,
     model_version,
-    read_entry,
     stage_of,
     until_it_holds,
     version_entity,
 )
-from cairn.storage.table import ConditionFailed, Delete, Item, Key, Put, Query, Table, TransactWrite
-
-_SWEPT_AT_ONCE = 200
-"""Versions that one request sweeps away: about 50 requests."""
+from cairn.storage.registry_sweep import AT_ONCE, sweep
+from cairn.storage.table import ConditionFailed, Delete, Item, Key, Put, Table, TransactWrite
 
 Edit = Callable[[Entity[ModelInfo], Mapping[Key, Item]], Iterable[TransactWrite]]
 """Changes a model in place; what is to be written beside it."""
@@ -187,47 +183,9 @@ class RegisteredModels:
 
         self._change(name, edit)
 
-    def sweep(self, limit: int = _SWEPT_AT_ONCE) -> int:
-        """Remove what deleted models left behind, ``limit`` versions at most; how many those were.
-
-        1 Query; for each version up to 5 deletes, 25 a request.
-        """
-        swept = 0
-        for left in every(self._table, Query(keys.DELETED_MODELS)):
-            swept += self._sweep(left["sk"], left["t"], limit - swept)
-            if swept >= limit:
-                break
-        return swept
-
-    def _sweep(self, model: str, renamed: int, limit: int) -> int:
-        """The entry of each version goes last but one: it is what a later sweep finds the others by."""
-        partition = keys.registered_partition(model)
-        page = self._table.query(Query(partition, prefix=keys.VERSION_PREFIX, limit=limit))
-        for item in page.items:
-            entry = read_entry(item)
-            version = keys.version_partition(model, entry.number)
-            own = [Key(version, one["sk"]) for one in every(self._table, Query(version))]
-            lists = [
-                keys.version_by_update(entry.updated, model, entry.number),
-                keys.version_by_creation(entry.created, model, entry.number),
-            ]
-            if entry.run is not None:
-                lists.append(Key(entry.run, keys.version_of_run(model, entry.number)))
-            self._table.batch_write([Delete(key) for key in (*own, *lists)])
-            self._table.delete(Delete(Key(item["pk"], item["sk"])))
-        if page.after is None:
-            rest = list(every(self._table, Query(partition)))
-            bumps = [
-                keys.archived_by_update(item["t"], model, *_archiving(item["sk"]))
-                for item in rest
-                if item["sk"].startswith(keys.ARCHIVING_PREFIX)
-            ]
-            if renamed:
-                bumps.append(keys.renamed_by_update(renamed, model))
-            self._table.batch_write([Delete(key) for key in bumps])
-            self._table.batch_write([Delete(Key(item["pk"], item["sk"])) for item in rest])
-            self._table.delete(Delete(keys.deleted_model(model)))
-        return len(page.items)
+    def sweep(self, limit: int = AT_ONCE) -> int:
+        """Remove what deleted models left behind (``registry_sweep``)."""
+        return sweep(self._table, limit)
 
     def _change(
         self,
@@ -336,9 +294,3 @@ def _mark_prompt(
     old = list_key(model)
     model.info.prompt = value == "true"
     return [*beside, Delete(old), list_put(model)]
-
-
-def _archiving(sort_key: str) -> tuple[str, int]:
-    """Stage and epoch of an archiving move."""
-    stage, _, epoch = sort_key[len(keys.ARCHIVING_PREFIX) :].partition("#")
-    return stage, int(epoch, 16)
