@@ -16,12 +16,12 @@ help: ## Show this list
 setup: $(READY) ## Make .venv with everything that the targets below need
 
 # Done again only when the project's metadata or the lock changed.
-$(READY): pyproject.toml requirements.lock
+$(READY): pyproject.toml client/pyproject.toml requirements.lock
 	@test -x $(BIN)/python || $(PYTHON) -c 'import sys; sys.exit(0 if sys.version_info >= (3, 11) else "Cairn needs Python 3.11 or newer; set PYTHON=/path/to/python3.11")'
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check uv==$(UV_VERSION)
 	$(BIN)/uv pip sync --quiet --python $(BIN)/python --require-hashes requirements.lock
-	$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps -e .
+	$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps -e . -e client
 	@touch $@
 
 demo: $(READY) ## Start a local Cairn, run the examples against it, keep serving until Ctrl-C (DEMO_EXIT=1: stop at the end)

@@ -3,6 +3,7 @@
 import ast
 import importlib
 import inspect
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -16,7 +17,7 @@ PACKAGE = ROOT / "layers" / "core" / "python" / "cairn"
 DEPLOYED = sorted([*PACKAGE.rglob("*.py"), *(ROOT / "functions").rglob("*.py")])
 OURS = sorted(
     path
-    for folder in ("layers/core/python", "functions", "infra", "tests", "bench", "examples")
+    for folder in ("layers/core/python", "client", "functions", "infra", "tests", "bench", "examples")
     for path in (ROOT / folder).rglob("*.py")
     if "cdk.out" not in path.parts
 )
@@ -70,6 +71,9 @@ FOREIGN = {
     "aws_lambda_powertools": set[str](),
 }
 """Libraries, and the parts of the package that may know them."""
+
+
+CLIENT_IMPORTS = {"mlflow_cairn", "mlflow", "botocore", "requests", *sys.stdlib_module_names}
 
 
 def imports(path: Path, *, for_types: bool) -> Iterator[tuple[int, str]]:
@@ -128,6 +132,13 @@ def test_who_knows_which_library(path: Path) -> None:
     for line, imported in imports(path, for_types=True):
         allowed = FOREIGN.get(imported.partition(".")[0])
         assert allowed is None or part_of(path) in allowed, f"{name(path)}:{line} imports {imported}"
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "client").rglob("*.py")), ids=name)
+def test_the_client_stands_alone(path: Path) -> None:
+    """It is installed where nothing of the server is, beside MLflow and little else."""
+    for line, imported in imports(path, for_types=True):
+        assert imported.partition(".")[0] in CLIENT_IMPORTS, f"{name(path)}:{line} imports {imported}"
 
 
 @pytest.mark.parametrize("path", DEPLOYED, ids=name)

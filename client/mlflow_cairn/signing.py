@@ -1,0 +1,71 @@
+"""SigV4 for ``execute-api`` over whatever MLflow sends: any query, any body, no redirect."""
+
+from collections.abc import Callable, Iterable
+from typing import Any
+from urllib.parse import urlsplit
+
+from botocore.auth import SigV4Auth
+from botocore.awsrequest import AWSRequest
+from mlflow.exceptions import MlflowException
+from requests import PreparedRequest, Response
+from requests.auth import AuthBase
+
+from mlflow_cairn.body import settle
+from mlflow_cairn.creation import HEADER, name_creation
+from mlflow_cairn.credentials import AwsIdentity
+from mlflow_cairn.encoding import strict
+from mlflow_cairn.hosts import gateway_region, needs_signature
+
+SERVICE = "execute-api"
+
+ADDED = ("Authorization", "X-Amz-Date", "X-Amz-Security-Token", "X-Amz-Content-SHA256", HEADER)
+"""What a signed request has and a redirected one must not: S3 refuses headers of another signature, and a
+stranger's host must not see the session token."""
+
+_SIGNED = ("Content-Type", HEADER)
+"""Signed beside the host and ``x-amz-*``. Not more: what lies between may change the others."""
+
+
+class CairnAuth(AuthBase):
+    """Signs what goes to trusted hosts (``hosts``); ``named`` gives those of the user's settings."""
+
+    def __init__(self, identity: AwsIdentity, named: Callable[[], Iterable[str]]) -> None:
+        self._identity = identity
+        self._named = named
+
+    def __call__(self, request: PreparedRequest) -> PreparedRequest:
+        """Sign a prepared request in place. Its body, if it is a stream, is read to its end before."""
+        assert request.url is not None
+        signs = needs_signature(request.url, self._named())
+        name_creation(request)
+        request.register_hook("response", _unsign_redirect)
+        if signs:
+            self._sign(request)
+        return request
+
+    def _sign(self, request: PreparedRequest) -> None:
+        assert request.url is not None
+        url = strict(request.url)
+        region = gateway_region(urlsplit(url).hostname or "") or self._identity.region()
+        if region is None:
+            raise MlflowException.invalid_parameter_value(
+                f"The region of {urlsplit(url).hostname} is not in its name. Set AWS_REGION."
+            )
+        request.url = url
+        headers = {name: _text(request.headers[name]) for name in _SIGNED if name in request.headers}
+        headers["X-Amz-Content-SHA256"] = settle(request)
+        unsigned = AWSRequest(method=request.method, url=url, headers=headers)
+        SigV4Auth(self._identity.keys(), SERVICE, region).add_auth(unsigned)
+        request.headers.update(unsigned.headers.items())
+
+
+def _unsign_redirect(response: Response, **_: Any) -> None:
+    """Before requests copies the headers for the next hop. requests itself drops ``Authorization`` alone,
+    and only for another host."""
+    if response.is_redirect:
+        for name in ADDED:
+            response.request.headers.pop(name, None)
+
+
+def _text(value: str | bytes) -> str:
+    return value.decode("latin-1") if isinstance(value, bytes) else value
