@@ -183,8 +183,8 @@ def pages_of(at: Filled, experiment: str, query: Query, size: Size, problems: li
             spent = f"{cost.most_units:,.0f} read units, {cost.longest:.1f} s"
             problems.append(f"{query.name}: a request of page {len(pages) + 1} took {spent}")
         pages.append(cost)
-        if len(found) < len(right) or len(problems) >= _ENOUGH:
-            break  # a page that was given up says so
+        if not cost.whole or len(problems) >= _ENOUGH:
+            break
     return pages
 
 

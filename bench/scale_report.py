@@ -122,10 +122,11 @@ def _cells(pages: Sequence[PageCost], number: int) -> str:
 
 def _worst(searched: Searched) -> str:
     pages = searched.many
-    calls, units = max(page.calls for page in pages), max(page.units for page in pages)
+    number, worst = max(enumerate(pages, 1), key=lambda page: page[1].units)
+    calls = f"{worst.calls}{'' if worst.whole else '+'}"
     most, longest = max(page.most_units for page in pages), max(page.longest for page in pages)
-    figures = f"{calls} | {units:,.1f} | {most:,.1f} | {longest * 1000:,.0f}"
-    return f"| {searched.name} | {len(pages)} | {figures} |"
+    figures = f"{calls} | {worst.units:,.1f} | {most:,.1f} | {longest * 1000:,.0f}"
+    return f"| {searched.name} | {len(pages)} | {number} | {figures} |"
 
 
 _DOCUMENT = """# {loaded.runs:,} runs in one experiment
@@ -149,9 +150,11 @@ page with a token; *calls* says how many of them filled the page (*60+*: given u
 |---|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|
 {pages}
 
-## The worst page of each, up to the hundredth
+## The dearest page of each, up to the hundredth
 
-| search | pages | calls | units | units of one call | ms of one call |
-|---|--:|--:|--:|--:|--:|
+And what one call cost at most, on any page.
+
+| search | pages | dearest | calls | units | units of a call | ms of a call |
+|---|--:|--:|--:|--:|--:|--:|
 {worst}
 """
