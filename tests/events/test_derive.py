@@ -109,6 +109,21 @@ def test_what_is_logged_and_indexed_is_no_change_that_anybody_keeps(
     assert seen.told() == [], "the indexer's stamp on the head"
 
 
+def test_what_else_befalls_a_finished_run_does_not_finish_it_again(
+    seen: Watched, stores: Aggregates
+) -> None:
+    run_id = stores.run(stores.experiment())
+    end(stores, run_id, "FINISHED")
+    seen.changes()
+    stores.change(run_id, changes.update_info(None, None, "renamed"))
+    (mark,) = dirty.marks(seen.table, keys.dirty_mark(run_id).pk[2:])
+    Indexer(seen.table, lambda: NOW + dirty.QUIET).index(run_id, mark.time)
+    assert seen.told() == [], "a name, and the indexer's stamp"
+    change = changes.delete()
+    stores.runs.change(run_id, change.touch, change.merge)
+    assert [(event.type, event.detail()["name"]) for event in seen.events()] == [("Run Deleted", "renamed")]
+
+
 def test_a_run_that_outgrows_its_head_ends_once(seen: Watched, stores: Aggregates) -> None:
     run_id = stores.run(stores.experiment())
     for number in range(40):
