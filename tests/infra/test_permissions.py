@@ -74,7 +74,14 @@ JUSTIFIED: dict[str, dict[str, str]] = {
     | FOLLOW
     | {"sqs:SendMessage": "events that the bus refused, and what the consumer gave up"}
     | {"events:PutEvents": "events, on the bus of this deployment"},
-    "UpkeepOverdue": LOGS | SEND | {"dynamodb:Query": "the experiments, and the marks of each"},
+    "UpkeepOverdue": LOGS
+    | SEND
+    | {"dynamodb:Query": "the experiments, the marks of each, and what deleted models left"}
+    | {"dynamodb:BatchGetItem": "a deleted model's versions, which name their long tags"}
+    | {
+        f"dynamodb:{action}": "what deleted models left is removed"
+        for action in ("BatchWriteItem", "DeleteItem")
+    },
 }
 KEY = {
     "kms:Decrypt": "the table's or an object's data key",
