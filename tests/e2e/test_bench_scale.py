@@ -24,7 +24,9 @@ def test_the_quick_benchmark_runs_and_reports(tmp_path: Path) -> None:
     assert "byte-equal to the API's" in ran.stdout
     assert "all answers right, every request within its budget" in ran.stdout
     text = report.read_text()
-    assert len(re.findall(r"^\| .* \| 1 \| 1 \| \d+ \| ", text, re.MULTILINE)) == SEARCHES
+    pages, dearest = text.split("## The dearest page")
+    assert len(re.findall(r"^\| .* \| [\d,]+ \| 1 \| 1 \| \d+ \| ", pages, re.MULTILINE)) == SEARCHES
+    assert len(re.findall(r"^\| .* \| \d+ \| \d+ \| 1 \| ", dearest, re.MULTILINE)) == SEARCHES
     assert str(tmp_path) not in text
     assert str(ROOT) not in text
 
