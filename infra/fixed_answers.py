@@ -17,12 +17,14 @@ class FixedAnswer:
     body: str
 
 
-_SERVER_INFO = FixedAnswer("application/json", json.dumps(server.SERVER_INFO))
-
-FIXED_ANSWERS: dict[str, FixedAnswer] = {
-    "/health": FixedAnswer("text/plain", "OK"),
-    "/version": FixedAnswer("text/plain", server.MLFLOW_VERSION),
-    "/api/3.0/mlflow/server-info": _SERVER_INFO,
-    "/ajax-api/3.0/mlflow/server-info": _SERVER_INFO,
-}
-"""By path; the stage is not part of it."""
+def fixed_answers(artifact_root: str) -> dict[str, FixedAnswer]:
+    """By path; the stage is not part of it. ``artifact_root``: the ``s3://`` URI that clients are
+    told."""
+    info = server.info(multipart=True, artifact_root=artifact_root)
+    server_info = FixedAnswer("application/json", json.dumps(info))
+    return {
+        "/health": FixedAnswer("text/plain", "OK"),
+        "/version": FixedAnswer("text/plain", server.MLFLOW_VERSION),
+        "/api/3.0/mlflow/server-info": server_info,
+        "/ajax-api/3.0/mlflow/server-info": server_info,
+    }

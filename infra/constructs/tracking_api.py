@@ -10,7 +10,7 @@ from aws_cdk import aws_lambda as lambda_
 from constructs import Construct
 
 from infra.constructs.logs import BoundedLogs
-from infra.fixed_answers import FIXED_ANSWERS
+from infra.fixed_answers import fixed_answers
 from infra.gate import Gate
 from infra.gateway_responses import GATEWAY_ANSWERS
 from infra.nag import accept
@@ -41,7 +41,8 @@ status code."""
 
 
 class TrackingApi(Construct):
-    """``functions`` answer the resources of ``plan`` by name; ``gateway`` is API Gateway itself."""
+    """``functions`` answer the resources of ``plan`` by name; ``gateway`` is API Gateway itself.
+    ``artifact_root`` is the ``s3://`` URI that clients are told."""
 
     def __init__(
         self,
@@ -51,6 +52,7 @@ class TrackingApi(Construct):
         stage: str,
         plan: Resource,
         functions: Mapping[str, lambda_.IFunction],
+        artifact_root: str,
         gate: Gate,
         rate_limit: int,
         burst_limit: int,
@@ -97,6 +99,7 @@ class TrackingApi(Construct):
             )
             for name, function in functions.items()
         }
+        self._fixed = fixed_answers(artifact_root)
         self._add(self.rest_api.root, plan, "")
         for kind, answer in GATEWAY_ANSWERS.items():
             self.rest_api.add_gateway_response(
@@ -126,7 +129,7 @@ class TrackingApi(Construct):
     def _answer_by_itself(self, resource: apigateway.IResource, method: str, path: str) -> None:
         """A MOCK integration. CONVERT_TO_TEXT because every media type is binary here, and a mapping
         template cannot be applied to bytes (500 otherwise)."""
-        answer = FIXED_ANSWERS[path]
+        answer = self._fixed[path]
         content_type = "method.response.header.Content-Type"
         resource.add_method(
             method,

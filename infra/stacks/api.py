@@ -100,6 +100,7 @@ class ApiStack(Stack):
             stage=settings.stage,
             plan=plan(routes),
             functions={"tracking": self.tracking.resource, "artifacts": self.artifacts.resource},
+            artifact_root=f"s3://{bucket.bucket_name}/{permissions.ARTIFACTS}",
             gate=settings.gate,
             rate_limit=settings.rate_limit,
             burst_limit=settings.burst_limit,

@@ -1,5 +1,6 @@
 """The composition roots: a deployed function's and a local server's, on DynamoDB and S3."""
 
+import json
 from collections.abc import Iterator
 from typing import Any
 
@@ -44,6 +45,13 @@ def test_a_function_serves_signed_callers_from_dynamodb_and_s3(deployed: App) ->
 def test_a_function_announces_parts_and_presigned_urls(deployed: App) -> None:
     answer = _send(deployed, event("GET", "/api/3.0/mlflow/server-info", identity={}))
     assert '"multipart_uploads_enabled":true' in answer["body"]
+
+
+def test_a_function_says_where_artifacts_lie(deployed: App) -> None:
+    """The client's plugin asks, to tell this server's bucket from any other."""
+    answer = _send(deployed, event("GET", "/api/3.0/mlflow/server-info", identity={}))
+    root = json.loads(answer["body"])["cairn_artifact_root"]
+    assert deployed.stores.experiments.get("0").artifact_location.startswith(f"{root}/")
 
 
 def test_a_function_carries_no_large_file(deployed: App) -> None:

@@ -275,6 +275,7 @@ def _aws_stores(settings: Settings, carriage: Carriage, webhooks: Callable[[Tabl
         webhooks(table),
         carriage,
         multipart=settings.multipart,
+        artifact_root=f"s3://{settings.bucket}/{settings.artifact_prefix}",
         quiet=settings.quiet_ms,
     )
 
@@ -288,6 +289,7 @@ def _stores(
     carriage: Carriage,
     *,
     multipart: bool,
+    artifact_root: str | None = None,
     quiet: int = QUIET,
 ) -> Stores:
     pause = Retry().wait
@@ -308,6 +310,7 @@ def _stores(
         bits=random.SystemRandom().getrandbits,
         carriage=carriage,
         multipart=multipart,
+        artifact_root=artifact_root,
     )
 
 

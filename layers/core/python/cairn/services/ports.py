@@ -216,6 +216,7 @@ class Stores:
     """Everything a use-case may need, wired by the composition root.
 
     ``multipart``: clients are told to move large artifacts in parts and by presigned URL.
+    ``artifact_root``: where in S3 ``mlflow-artifacts:/`` lies; None where it is a folder.
     """
 
     experiments: ExperimentStore
@@ -232,6 +233,7 @@ class Stores:
     bits: RandomBits
     carriage: Carriage = Carriage()
     multipart: bool = False
+    artifact_root: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,9 +8,11 @@ MLFLOW_VERSION = "3.17.2"
 """The MLflow whose API this is. Clients send spans by OTLP to a server of 3.4 or later."""
 
 
-def info(*, multipart: bool) -> dict[str, object]:
+def info(*, multipart: bool, artifact_root: str | None = None) -> dict[str, object]:
     """MLflow's ``build_server_info_payload``. ``multipart``: the artifacts are where parts and presigned
-    URLs work, so clients move large files past this server."""
+    URLs work, so clients move large files past this server. ``artifact_root``, Cairn's own addition: the
+    ``s3://`` URI of ``mlflow-artifacts:/``, by which the client's plugin knows this server's bucket."""
+    root = {} if artifact_root is None else {"cairn_artifact_root": artifact_root}
     return {
         "store_type": "SqlStore",
         "workspaces_enabled": False,
@@ -20,11 +22,8 @@ def info(*, multipart: bool) -> dict[str, object]:
         "presigned_upload_run_id_supported": True,
         "presigned_upload_model_id_supported": True,
         "features_enabled": {"gateway": False},
+        **root,
     }
-
-
-SERVER_INFO = info(multipart=True)
-"""What the gateway answers in AWS, where artifacts are in S3."""
 
 
 def health(stores: Stores, caller: Caller, request: messages.Health) -> Result:
@@ -36,4 +35,4 @@ def version(stores: Stores, caller: Caller, request: messages.Version) -> Result
 
 
 def server_info(stores: Stores, caller: Caller, request: messages.ServerInfo) -> Result:
-    return info(multipart=stores.multipart)
+    return info(multipart=stores.multipart, artifact_root=stores.artifact_root)
