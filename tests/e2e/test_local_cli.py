@@ -208,3 +208,13 @@ def test_the_time_to_health_is_reported(
     with local_cairn("--data", str(tmp_path)) as server:
         record_property("report", f"cairn local: healthy {server.seconds_to_health:.2f} s after its start")
         assert server.request("GET", "/health") == (200, b"OK")
+
+
+def test_other_names_and_pages_are_refused_unless_a_host_is_given() -> None:
+    foreign = {"Host": "evil.example"}
+    with local_cairn("--ephemeral") as server:
+        assert server.request("GET", "/health", headers=foreign)[0] == 403
+        assert server.request("GET", "/health", headers={"Origin": "http://evil.example"})[0] == 403
+        assert b'id="root"' in server.request("GET", "/")[1]
+    with local_cairn("--ephemeral", "--host", "127.0.0.1") as server:
+        assert server.request("GET", "/health", headers=foreign)[0] == 200

@@ -67,11 +67,12 @@ def _local(options: argparse.Namespace) -> int:
     try:
         run_local(
             LocalOptions(
-                host=options.host,
+                host=options.host or "127.0.0.1",
                 port=options.port,
                 data=None if options.ephemeral else options.data or Path(".cairn"),
                 aws_endpoint=options.aws_endpoint,
                 events=options.events,
+                any_name=options.host is not None,
             )
         )
     except Unusable as error:
@@ -135,8 +136,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     local.add_argument(
         "--host",
-        default="127.0.0.1",
-        help="address to listen at (default: %(default)s, this machine alone)",
+        help="address to listen at (default: 127.0.0.1, and requests that name this machine alone)",
     )
     local.add_argument(
         "--port",

@@ -14,6 +14,7 @@ from urllib.parse import parse_qsl, quote
 
 Environ = Mapping[str, Any]
 StartResponse = Callable[[str, list[tuple[str, str]]], object]
+Wsgi = Callable[[Environ, StartResponse], Iterable[bytes]]
 
 _STAGE = "local"
 _UNENCODED = "/!$&'()*+,;=:@~"

@@ -22,9 +22,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
 from cairn.domain.clock import system_clock
+from cairn.domain.release import MLFLOW_VERSION
 from cairn.local.data import DataFolder, Unusable, open_folder
+from cairn.local.events import Wsgi
+from cairn.local.guard import Guard
 from cairn.local.server import Gateway, Server, bind
 from cairn.local.tell import telling
+from cairn.local.ui import StockUi, find_build
 from cairn.local.upkeep import upkeep
 
 if TYPE_CHECKING:
@@ -34,13 +38,15 @@ if TYPE_CHECKING:
 @dataclass(frozen=True, slots=True)
 class LocalOptions:
     """``data`` None keeps nothing. With ``aws_endpoint`` the data is there, ``data`` is not looked at. To
-    the file ``events`` every event is appended."""
+    the file ``events`` every event is appended. ``any_name``: requests by any name and from any page are
+    answered; otherwise from this machine's alone."""
 
     host: str
     port: int
     data: Path | None
     aws_endpoint: str | None
     events: Path | None = None
+    any_name: bool = False
 
 
 _print = partial(print, flush=True)
@@ -54,7 +60,7 @@ def run_local(options: LocalOptions, announce: Callable[[str], object] = _print)
     with _listener(options.host, options.port) as listener, _data(options) as folder:
         tempfile.tempdir = str(folder.uploads)  # big requests wait beside the data, not in a small /tmp
         app = _app(options, folder)
-        server = Server(_gateway(app), listener)
+        server = Server(_front(app, options), listener)
         for number in (signal.SIGINT, signal.SIGTERM):
             signal.signal(number, lambda *_: _stop(server))
         with _telling(options, folder, announce):
@@ -106,10 +112,12 @@ def _app(options: LocalOptions, folder: DataFolder) -> "App":
     return _embedded(folder) if options.aws_endpoint is None else _at_endpoint(options.aws_endpoint)
 
 
-def _gateway(app: "App") -> Gateway:
+def _front(app: "App", options: LocalOptions) -> Wsgi:
     from cairn.http import handle, raw_methods
 
-    return Gateway(partial(handle, app), raw_methods, _user(), system_clock)
+    gateway = Gateway(partial(handle, app), raw_methods, _user(), system_clock)
+    ui = StockUi(gateway, find_build(MLFLOW_VERSION), MLFLOW_VERSION)
+    return ui if options.any_name else Guard(ui)
 
 
 def _embedded(folder: DataFolder) -> "App":

@@ -18,7 +18,7 @@ from waitress.channel import HTTPChannel
 from waitress.server import create_server
 
 from cairn.domain.clock import Clock
-from cairn.local.events import Environ, StartResponse, event_of, request_path, respond
+from cairn.local.events import Environ, StartResponse, Wsgi, event_of, request_path, respond
 
 THREADS = 32
 """A thread is held by a download as long as its client reads, so there are more than a laptop has cores."""
@@ -106,13 +106,13 @@ def bind(host: str, port: int) -> socket.socket:
 class Server:
     """waitress on a bound socket: connections queue up from the start, ``run`` answers them."""
 
-    def __init__(self, gateway: Gateway, listener: socket.socket) -> None:
+    def __init__(self, application: Wsgi, listener: socket.socket) -> None:
         self._channels: dict[int, Any] = {}
         self._stopped = False
         self._ended = False
         self._ending = threading.RLock()  # a signal's handler may come while its own thread holds it
         self._server: Any = create_server(
-            gateway,
+            application,
             map=self._channels,
             sockets=[listener],
             threads=THREADS,

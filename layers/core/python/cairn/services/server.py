@@ -1,11 +1,9 @@
 """Use-cases of the server itself. In AWS the gateway answers these by itself, with the same content."""
 
+from cairn.domain.release import MLFLOW_VERSION as MLFLOW_VERSION
 from cairn.protocol.messages import server as messages
 from cairn.services.ports import Result, Stores, Text
 from cairn.sharing.caller import Caller
-
-MLFLOW_VERSION = "3.17.2"
-"""The MLflow whose API this is. Clients send spans by OTLP to a server of 3.4 or later."""
 
 
 def info(*, multipart: bool, artifact_root: str | None = None) -> dict[str, object]:
