@@ -52,7 +52,7 @@ ARROWS = {
         "sharing",
         *BASE,
     },
-    "local": {"app", "http", "events", "domain", "errors", "settings"},
+    "local": {"app", "http", "events", "webhooks", "domain", "errors", "settings"},
 }
 """From a part of the package to those that it may import, beside itself."""
 

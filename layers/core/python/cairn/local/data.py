@@ -4,6 +4,7 @@
       cairn.db      (and cairn.db-wal, cairn.db-shm while it is open)
       artifacts/    <experiment id>/<run id>/artifacts/...
       blobs/        what is too large for the database: profiles of datasets
+      secrets/      those of webhooks, a file each, for its owner's eyes alone
       uploads/      files while they arrive; empty when no server runs
       servers.lock  held by every server of this folder
       events.lock   held by the one of them that tells of events

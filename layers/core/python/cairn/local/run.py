@@ -14,18 +14,19 @@ import signal
 import socket
 import sqlite3
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from cairn.domain.clock import system_clock
 from cairn.domain.release import MLFLOW_VERSION
 from cairn.local.data import DataFolder, Unusable, open_folder
 from cairn.local.events import Wsgi
 from cairn.local.guard import Guard
+from cairn.local.hooks import delivering
 from cairn.local.server import Gateway, Server, bind
 from cairn.local.tell import telling
 from cairn.local.ui import StockUi, find_build
@@ -63,21 +64,26 @@ def run_local(options: LocalOptions, announce: Callable[[str], object] = _print)
         server = Server(_front(app, options), listener)
         for number in (signal.SIGINT, signal.SIGTERM):
             signal.signal(number, lambda *_: _stop(server))
-        with _telling(options, folder, announce):
+        with delivering(app.stores.webhooks) as hear, _telling(options, folder, announce, hear):
             announce(banner(options, folder, listener))
             with upkeep(app.stores):
                 server.run()
 
 
 def _telling(
-    options: LocalOptions, folder: DataFolder, announce: Callable[[str], object]
+    options: LocalOptions,
+    folder: DataFolder,
+    announce: Callable[[str], object],
+    hear: Callable[[Mapping[str, Any]], object],
 ) -> AbstractContextManager[None]:
     """Events come off the SQLite file alone: at an endpoint they are the deployed publisher's."""
     if options.aws_endpoint is not None:
         return nullcontext()
     from cairn.app import open_outbox
 
-    return telling(partial(open_outbox, folder.database), folder.events_lock, options.events, announce)
+    return telling(
+        partial(open_outbox, folder.database), folder.events_lock, options.events, announce, hear
+    )
 
 
 def banner(options: LocalOptions, folder: DataFolder, listener: socket.socket) -> str:

@@ -8,10 +8,10 @@ several servers on one folder one tells of all. No request waits for it.
 import json
 import logging
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing, contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from cairn.local.data import Unusable, take
 
@@ -43,16 +43,21 @@ _UNSAID = {
 
 @contextmanager
 def telling(
-    outbox: Callable[[], "Outbox"], lock: Path, file: Path | None, announce: Callable[[str], object]
+    outbox: Callable[[], "Outbox"],
+    lock: Path,
+    file: Path | None,
+    announce: Callable[[str], object],
+    hear: Callable[[Mapping[str, Any]], object] = len,
 ) -> Iterator[None]:
-    """Tell of events for as long as the context lasts. Raises Unusable where the file cannot be written."""
+    """Tell of events for as long as the context lasts; ``hear`` is told of each as well, as a target of
+    EventBridge is. Raises Unusable where the file cannot be written."""
     if file is not None:
         try:
             file.open("a").close()
         except OSError as error:
             raise Unusable(f"cannot append events to {file}: {error.strerror or error}") from error
     stopped = threading.Event()
-    teller = Teller(file, announce)
+    teller = Teller(file, announce, hear)
     thread = threading.Thread(
         target=_rounds, args=(outbox, lock, teller, stopped), name="events", daemon=True
     )
@@ -105,9 +110,15 @@ def _events(change: "Change") -> list["Event"]:
 class Teller:
     """Appends to the file first: what was printed is there."""
 
-    def __init__(self, file: Path | None, announce: Callable[[str], object]) -> None:
+    def __init__(
+        self,
+        file: Path | None,
+        announce: Callable[[str], object],
+        hear: Callable[[Mapping[str, Any]], object] = len,
+    ) -> None:
         self._file = file
         self._announce = announce
+        self._hear = hear
 
     def __call__(self, events: list["Event"]) -> None:
         if self._file is not None and events:
@@ -116,6 +127,7 @@ class Teller:
                     lines.write(json.dumps(event.envelope(), ensure_ascii=False) + "\n")
         for event in events:
             self._say(line(event))
+            self._hear(event.envelope())
 
     def _say(self, line: str) -> None:
         """A terminal that is gone must not keep events from the file."""
