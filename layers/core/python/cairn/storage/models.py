@@ -107,16 +107,23 @@ class LoggedModels:
             self._log(model_id, points)
 
     def scan(self, experiment_id: str) -> Iterator[LoggedModel]:
-        """1 Query and 1 BatchGetItem per 100 models."""
+        """1 Query and 1 BatchGetItem per 100 models. A replayed create left an entry of a later time, which
+        its model contradicts: skipped."""
         experiment = experiment_hex(experiment_id)
         if experiment is None:
             return
         query = Query(keys.experiment_partition(experiment), prefix=keys.MODEL_PREFIX, limit=_PAGE)
         while True:
             page = self._table.query(query)
-            model_ids = [item["sk"].rpartition("#")[2] for item in page.items]
-            found = self.get_many(model_ids)
-            yield from (found[model_id] for model_id in model_ids if model_id in found)
+            entries = {item["sk"]: item["sk"].rpartition("#")[2] for item in page.items}
+            found = self.get_many(list(dict.fromkeys(entries.values())))
+            for sort_key, model_id in entries.items():
+                model = found.get(model_id)
+                if (
+                    model
+                    and sort_key == keys.model_order(experiment, model.creation_timestamp, model_id).sk
+                ):
+                    yield model
             if page.after is None:
                 return
             query = Query(query.pk, prefix=query.prefix, limit=_PAGE, after=page.after)
