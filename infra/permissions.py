@@ -12,8 +12,11 @@ from aws_cdk import aws_dynamodb as dynamodb
 from aws_cdk import aws_events as events
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_kms as kms
+from aws_cdk import aws_lambda as lambda_
 from aws_cdk import aws_s3 as s3
 from aws_cdk import aws_sqs as sqs
+
+from cairn.storage import keys
 
 ARTIFACTS = "artifacts"
 """The folder of the bucket that CAIRN_ARTIFACT_PREFIX names: all artifacts, nothing else."""
@@ -37,6 +40,11 @@ FOLLOW_STREAM = ("dynamodb:DescribeStream", "dynamodb:GetRecords", "dynamodb:Get
 LIST_STREAMS = ("dynamodb:ListStreams",)
 SEND = ("sqs:SendMessage",)
 PUBLISH = ("events:PutEvents",)
+HIDE = ("sqs:ChangeMessageVisibility",)
+READ_SECRETS = ("ssm:GetParameter",)
+WRITE_SECRETS = ("ssm:DeleteParameter", "ssm:PutParameter")
+INVOKE = ("lambda:InvokeFunction",)
+LIST_WEBHOOKS = ("dynamodb:Query",)
 RECEIVE = ("sqs:DeleteMessage", "sqs:GetQueueAttributes", "sqs:ReceiveMessage")
 OBJECTS = ("s3:AbortMultipartUpload", "s3:DeleteObject", "s3:GetObject", "s3:PutObject")
 BLOB = ("s3:GetObject", "s3:PutObject")
@@ -66,6 +74,24 @@ def on_bus(bus: events.IEventBus) -> iam.PolicyStatement:
     return iam.PolicyStatement(actions=list(PUBLISH), resources=[bus.event_bus_arn])
 
 
+def on_webhooks(table: dynamodb.ITable) -> iam.PolicyStatement:
+    """The items of one partition: webhooks, nothing of experiments or models."""
+    return iam.PolicyStatement(
+        actions=list(LIST_WEBHOOKS),
+        resources=[table.table_arn],
+        conditions={"ForAllValues:StringEquals": {"dynamodb:LeadingKeys": [keys.WEBHOOKS]}},
+    )
+
+
+def on_secrets(parameters: str, actions: Sequence[str]) -> iam.PolicyStatement:
+    """``parameters`` is the ARN of all below a path."""
+    return iam.PolicyStatement(actions=list(actions), resources=[parameters])
+
+
+def on_function(function: lambda_.IFunction) -> iam.PolicyStatement:
+    return iam.PolicyStatement(actions=list(INVOKE), resources=[function.function_arn])
+
+
 def on_artifacts(bucket: s3.IBucket) -> list[iam.PolicyStatement]:
     """Listing is of the whole bucket: with a condition on the prefix a missing object is 403, not 404."""
     return [
@@ -86,6 +112,8 @@ KEY_USES = {
     "stream": ("dynamodb", ("kms:Decrypt", "kms:DescribeKey")),
     "s3": ("s3", _DATA_KEY),
     "sqs": ("sqs", _DATA_KEY),
+    "secrets-read": ("ssm", ("kms:Decrypt",)),
+    "secrets-write": ("ssm", ("kms:Encrypt",)),
 }
 """What a key is used for: through which service, by which actions."""
 
@@ -95,7 +123,8 @@ def on_key(key: kms.IKey | None, use: str) -> list[iam.PolicyStatement]:
 
     DynamoDB uses the key with the caller's rights to open a table's own key ("AWS KMS key policy and
     permissions", DynamoDB developer guide); S3 needs Decrypt to read, and to finish a multipart upload; SQS
-    needs both to take a message, and Decrypt to give it ("Key management", SQS developer guide).
+    needs both to take a message, and Decrypt to give it ("Key management", SQS developer guide). SSM needs
+    Encrypt to write a standard parameter, Decrypt to read it ("AWS KMS encryption for Parameter Store").
     """
     if key is None:
         return []

@@ -16,6 +16,7 @@ from constructs import Construct
 
 from infra.constructs.events import Events
 from infra.constructs.upkeep import Upkeep
+from infra.constructs.webhooks import Webhooks
 from infra.settings import Settings
 
 LATE_MS = 600_000
@@ -28,7 +29,7 @@ _ABOVE = cloudwatch.ComparisonOperator.GREATER_THAN_THRESHOLD
 
 
 class Monitoring(Construct):
-    """Metrics of ``rest_api``, of ``functions`` by name, of ``upkeep``, ``events`` and ``table``."""
+    """Metrics of ``rest_api``, of ``functions`` by name, of the background work, and of ``table``."""
 
     def __init__(
         self,
@@ -40,6 +41,7 @@ class Monitoring(Construct):
         functions: dict[str, lambda_.IFunction],
         upkeep: Upkeep,
         events: Events,
+        webhooks: Webhooks,
         table: dynamodb.ITable,
     ) -> None:
         super().__init__(scope, construct_id)
@@ -88,7 +90,7 @@ class Monitoring(Construct):
             _graph("Table throttles", *table_throttles),
         )
         dashboard.add_widgets(*self._watch(upkeep))
-        dashboard.add_widgets(*self._watch_events(events))
+        dashboard.add_widgets(*self._watch_events(events), *self._watch_webhooks(webhooks))
 
     def _watch(self, upkeep: Upkeep) -> list[cloudwatch.GraphWidget]:
         """Alarms and graphs of the background work. Functions that fail there repeat: what is lost, and
@@ -120,6 +122,20 @@ class Monitoring(Construct):
             _graph("Events' publisher behind by, ms", late),
             _graph("Events: lost, errors", lost, events.function.metric_errors(period=PERIOD)),
         ]
+
+    def _watch_webhooks(self, webhooks: Webhooks) -> list[cloudwatch.GraphWidget]:
+        failed, unheard = (
+            queue.metric_approximate_number_of_messages_visible(period=PERIOD)
+            for queue in (webhooks.failed, webhooks.unheard)
+        )
+        self._alarm(
+            "WebhooksFailed", failed, 0, "Webhooks were given up: docs/webhooks.md says what to do."
+        )
+        self._alarm("WebhooksUnheard", unheard, 0, "Events reached no webhook: see docs/webhooks.md.")
+        errors = [
+            one.resource.metric_errors(period=PERIOD) for one in (webhooks.deliver, webhooks.dispatch)
+        ]
+        return [_graph("Webhooks: given up, unheard, errors", failed, unheard, *errors)]
 
     def _mail(self, address: str) -> sns.Topic:
         topic = sns.Topic(self, "Alarms", enforce_ssl=True)

@@ -15,6 +15,7 @@ from infra.constructs.layers import Layers
 from infra.constructs.monitoring import Monitoring
 from infra.constructs.tracking_api import TrackingApi
 from infra.constructs.upkeep import Upkeep
+from infra.constructs.webhooks import Webhooks
 from infra.nag import accept
 from infra.resources import plan
 from infra.settings import Settings
@@ -109,6 +110,16 @@ class ApiStack(Stack):
         )
         self.upkeep = Upkeep(self, "Upkeep", settings=settings, table=table, key=key, make=self._function)
         self.events = Events(self, "Events", settings=settings, table=table, key=key, make=self._function)
+        self.webhooks = Webhooks(
+            self,
+            "Webhooks",
+            settings=settings,
+            table=table,
+            key=key,
+            bus=self.events.bus,
+            tracking=self.tracking,
+            make=self._function,
+        )
         Monitoring(
             self,
             "Monitoring",
@@ -117,6 +128,7 @@ class ApiStack(Stack):
             functions={"Tracking": self.tracking.resource, "Artifacts": self.artifacts.resource},
             upkeep=self.upkeep,
             events=self.events,
+            webhooks=self.webhooks,
             table=table,
         )
         CfnOutput(

@@ -24,6 +24,8 @@ def test_alarms_watch_errors_latency_and_throttles(default: Assembly) -> None:
         ("AWS/SQS", "ApproximateNumberOfMessagesVisible", 0),
         ("AWS/SQS", "ApproximateNumberOfMessagesVisible", 0),
         ("AWS/SQS", "ApproximateNumberOfMessagesVisible", 0),
+        ("AWS/SQS", "ApproximateNumberOfMessagesVisible", 0),
+        ("AWS/SQS", "ApproximateNumberOfMessagesVisible", 0),
     ]
     assert all(alarm["TreatMissingData"] == "notBreaching" for alarm in alarms), "idle is no alarm"
     assert all(alarm["AlarmDescription"] for alarm in alarms)

@@ -57,7 +57,15 @@ BLOBS = {
     "s3:PutObject": "dataset profiles over 100 KB",
 }
 JUSTIFIED: dict[str, dict[str, str]] = {
-    "Tracking": LOGS | READ | WRITE | BLOBS,
+    "Tracking": LOGS
+    | READ
+    | WRITE
+    | BLOBS
+    | {
+        "lambda:InvokeFunction": "the test of a webhook, by the function that delivers",
+        "ssm:DeleteParameter": "a webhook's secret",
+        "ssm:PutParameter": "a webhook's secret, which it may not read",
+    },
     "ArtifactsApi": LOGS | FACTS | OBJECTS,
     "Bootstrap": LOGS
     | {
@@ -74,6 +82,18 @@ JUSTIFIED: dict[str, dict[str, str]] = {
     | FOLLOW
     | {"sqs:SendMessage": "events that the bus refused, and what the consumer gave up"}
     | {"events:PutEvents": "events, on the bus of this deployment"},
+    "WebhooksDeliver": LOGS
+    | RECEIVE
+    | {
+        "sqs:ChangeMessageVisibility": "the pause until the next attempt",
+        "sqs:SendMessage": "deliveries that were given up",
+        "ssm:GetParameter": "the secret that signs",
+    },
+    "WebhooksDispatch": LOGS
+    | {
+        "dynamodb:Query": "the webhooks",
+        "sqs:SendMessage": "deliveries; Lambda sends what it could not be called for",
+    },
     "UpkeepOverdue": LOGS
     | SEND
     | {"dynamodb:Query": "the experiments, the marks of each, and what deleted models left"}
@@ -117,7 +137,14 @@ def test_every_permission_is_justified_and_none_is_missing(
     name: str, request: pytest.FixtureRequest
 ) -> None:
     assembly: Assembly = request.getfixturevalue(name)
-    keys = {"default": {}, "everything": {"UpkeepMarks": STREAM_KEY, "EventsPublisher": STREAM_KEY}}[name]
+    keys = {
+        "default": {},
+        "everything": {
+            "UpkeepMarks": STREAM_KEY,
+            "EventsPublisher": STREAM_KEY,
+            "WebhooksDeliver": ("kms:Decrypt", "kms:GenerateDataKey"),
+        },
+    }[name]
     other = {"default": {}, "everything": KEY}[name]
     held: dict[str, set[str]] = {}
     for owner, statement in statements(assembly):
