@@ -22,6 +22,7 @@ TEXT_LENGTH = 128
 """Characters of a text that an entry holds: at most 512 bytes of the 1,024 that a sort key may have."""
 
 _WHOLE, _CUT = "\0\0", "\0\2"
+_NUMBER = 17  # characters of a number's value
 _SIGN = 0x8000000000000000
 _ALL = 0xFFFFFFFFFFFFFFFF
 
@@ -78,6 +79,13 @@ def text(value: str) -> str:
 def is_cut(value: str) -> bool:
     """Whether an entry's value is but the beginning of the run's."""
     return value.endswith(_CUT)
+
+
+def is_value(value: str) -> bool:
+    """Whether it has the form of an entry's value: what has not would be out of order among those."""
+    if value[:1] != VALUES:
+        return value == NANS
+    return len(value) == _NUMBER or value.endswith((_WHOLE, _CUT))
 
 
 def from_text(value: str) -> str:

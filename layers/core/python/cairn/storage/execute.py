@@ -86,8 +86,13 @@ class _Execution:
         self._ranges = Ranges(self._walks, budget, self._partitions, search.plan.ranges)
 
     def rows(self) -> Iterator[Run | Pause]:
+        """Each run once, were it in a damaged index twice; that of an earlier page is behind the floor."""
+        answered: set[str] = set()
         for step in self._steps():
             if not isinstance(step, Pause):
+                if step.info.run_id in answered:
+                    continue
+                answered.add(step.info.run_id)
                 self._last = self._search.ordering.position(step)
             yield step
 

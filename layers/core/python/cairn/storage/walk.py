@@ -11,6 +11,7 @@ from functools import total_ordering
 from itertools import groupby
 from typing import NamedTuple
 
+from cairn.search.index import is_value
 from cairn.search.plan import LAST, Span, Walk
 from cairn.storage.limits import item_size
 from cairn.storage.table import Page, Query, Table
@@ -77,12 +78,13 @@ class Walks:
         self, partitions: Sequence[str], walk: Walk, start: str | None, expected: int
     ) -> Iterator[Found]:
         """The entries of all partitions and spans, in the order of the walk, from behind ``start``: the end
-        of a sort key where the walk is not by value. What lies at one place in two of them comes once."""
+        of a sort key where the walk is not by value. What lies at one place in two of them comes once; what
+        is no entry of its span (a damaged index) would come out of order, and is passed over."""
         streams = len(partitions) * len(walk.spans)
         share = expected if streams <= _FEW else expected * _FEW // streams
         limit = min(max(share, _LEAST), _PAGE)
         walks = [
-            self._entries(partition, span, walk, start, limit)
+            self._own(span, self._entries(partition, span, walk, start, limit), walk)
             for partition in partitions
             for span in walk.spans
         ]
@@ -90,6 +92,11 @@ class Walks:
             return walks[0]
         found = heapq.merge(*walks, key=walk_key(walk))
         return (next(same) for _, same in groupby(found, lambda one: one.run_id))
+
+    def _own(self, span: Span, entries: Iterator[Found], walk: Walk) -> Iterator[Found]:
+        if walk.by_value:
+            return (found for found in entries if is_value(found.value))
+        return (found for found in entries if found.value == span.low)
 
     def _entries(
         self, partition: str, span: Span, walk: Walk, start: str | None, limit: int
