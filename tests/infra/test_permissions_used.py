@@ -14,6 +14,7 @@ import pytest
 from cairn.domain.draft import Draft, Touch
 from cairn.domain.entities import ACTIVE, LoggedModel, Run, RunInfo
 from cairn.domain.registry import ModelVersion, RegisteredModel
+from cairn.domain.webhooks import Webhook
 from cairn.errors import ResourceDoesNotExist
 from cairn.storage import dirty
 from cairn.storage.experiments import Experiments
@@ -24,6 +25,7 @@ from cairn.storage.registry_sweep import sweep
 from cairn.storage.runs import Runs
 from cairn.storage.sqlite import SqliteTable
 from cairn.storage.table import Cost
+from cairn.storage.webhooks import Webhooks
 from cairn.upkeep.overdue import Overdue
 from cairn.upkeep.queue import Queue, Task
 from cairn.upkeep.remains import Remains
@@ -155,6 +157,15 @@ def test_the_sweep_of_deleted_models_sends_what_it_may(table: SqliteTable, reque
     requests.clear()
     assert Remains(lambda limit: sweep(table, limit), lambda: 0).clear() > 0
     assert actions(requests) == {*permissions.LOOK_FOR_MARKS, *permissions.SWEEP_MODELS}
+
+
+def test_who_finds_webhooks_sends_what_it_may(table: SqliteTable, requests: list[str]) -> None:
+    webhooks = Webhooks(table, lambda attempt: None)
+    webhook_id = "0b1c2d3e-0000-4000-8000-000000000001"
+    webhooks.create(Webhook(webhook_id, "deploy", "https://8.8.8.8/", (), "ACTIVE", 1, 1))
+    requests.clear()
+    assert [one.webhook_id for one in webhooks.all()] == [webhook_id]
+    assert actions(requests) == set(permissions.LIST_WEBHOOKS)
 
 
 def test_artifacts_asks_the_table_for_runs_and_models_alone(root: Path) -> None:
