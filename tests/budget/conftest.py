@@ -10,6 +10,7 @@ import pytest
 
 from cairn.http import App, handle
 from cairn.sharing.caller import local_caller
+from cairn.storage.engine import EngineTable
 from cairn.storage.meter import Measurement, Meter
 from tests.storage.engines import NAMES, open_table
 from tests.storage.stores import MemoryBlobs, use_case_stores
@@ -39,6 +40,7 @@ class Api:
     app: App
     meter: Meter
     clock: "SetClock"
+    table: EngineTable
 
     def post(self, path: str, body: dict[str, Any]) -> Any:
         return self._call("POST", path, {"body": json.dumps(body)})
@@ -93,20 +95,20 @@ def units(measured: Measurement) -> Units:
 @pytest.fixture
 def sqlite_api(tmp_path: Path) -> Iterator[Api]:
     """On SQLite alone: moto takes minutes for some ten thousand index entries."""
-    yield from _api("sqlite", tmp_path)
+    yield from api_on("sqlite", tmp_path)
 
 
 @pytest.fixture(params=NAMES)
 def api(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Api]:
     """On both engines: their meters agree to the unit."""
-    yield from _api(request.param, tmp_path)
+    yield from api_on(request.param, tmp_path)
 
 
-def _api(engine: str, folder: Path) -> Iterator[Api]:
+def api_on(engine: str, folder: Path) -> Iterator[Api]:
     meter, clock = Meter(), SetClock()
     with open_table(engine, folder, meter) as table:
         stores = use_case_stores(table, MemoryBlobs(), clock=clock)
-        yield Api(App(stores, local_caller, max_body=10_000_000), meter, clock)
+        yield Api(App(stores, local_caller, max_body=10_000_000), meter, clock, table)
 
 
 def metrics(keys: int, steps: int = 1, first: int = 0) -> list[dict[str, Any]]:

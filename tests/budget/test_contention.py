@@ -97,7 +97,7 @@ def recorder(tmp_path: Path) -> Iterator[Recorder]:
     meter, clock = Meter(), SetClock(TIME)
     with sqlite_table(tmp_path, meter) as table:
         stores = use_case_stores(table, MemoryBlobs(), clock=clock)
-        api = Api(App(stores, local_caller, 10_000_000), meter, clock)
+        api = Api(App(stores, local_caller, 10_000_000), meter, clock, table)
         yield Recorder(api, table, api.experiment())
 
 

@@ -59,7 +59,9 @@ def workspace(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Api]:
     meter = Meter()
     with sqlite_table(tmp_path_factory.mktemp("workspace"), meter) as table:
         load(table, EXPERIMENTS)
-        yield Api(App(use_case_stores(table, MemoryBlobs()), local_caller, 10_000_000), meter, SetClock())
+        yield Api(
+            App(use_case_stores(table, MemoryBlobs()), local_caller, 10_000_000), meter, SetClock(), table
+        )
 
 
 def page(api: Api, **query: Any) -> tuple[Units, list[str], str]:

@@ -89,7 +89,7 @@ class MemoryBlobs:
 def registry(table: Table, pause: Callable[[int], None] = lambda attempt: None) -> Registry:
     """The model registry's stores."""
     models = RegisteredModels(table, pause)
-    return Registry(models, ModelVersions(table, pause), RegistryIndex(table, models))
+    return Registry(models, ModelVersions(table, pause), RegistryIndex(table, models, lambda: 0.0))
 
 
 class MemorySecrets:

@@ -10,15 +10,27 @@ from pathlib import Path
 
 import pytest
 
-from cairn.domain.registry import ARCHIVED, PRODUCTION, STAGES, ModelVersion, RegisteredModel
-from cairn.errors import ResourceAlreadyExists, ResourceDoesNotExist
+from cairn.domain.registry import (
+    ARCHIVED,
+    PRODUCTION,
+    PROMPT_TAG,
+    STAGES,
+    ModelVersion,
+    RegisteredModel,
+)
+from cairn.errors import InvalidParameterValue, ResourceAlreadyExists, ResourceDoesNotExist
 from cairn.search import registry as meaning
+from cairn.search.cursor import RESUMED
 from cairn.search.plan import Pause
 from cairn.services.registry_ports import Registry
 from cairn.storage import keys
+from cairn.storage.budget import Bounds
 from cairn.storage.engine import EngineTable
 from cairn.storage.meter import Meter
-from cairn.storage.table import Key, Query, Scan
+from cairn.storage.registered_models import RegisteredModels, new_model
+from cairn.storage.registry_index import RegistryIndex
+from cairn.storage.sqlite import SqliteEngine, row_of
+from cairn.storage.table import Item, Key, Put, Query, Scan
 from cairn.upkeep.remains import BUDGET_MS, Remains
 from tests.storage.engines import open_table
 from tests.storage.faults import Crash, FaultyTable
@@ -332,6 +344,103 @@ def _delete_unswept(table: EngineTable, name: str) -> None:
     """Cut short before the sweep: the third request is the transaction."""
     with suppress(Crash):
         registry(FaultyTable(table, crash_after=3)).models.delete(name)
+
+
+@pytest.fixture(scope="module")
+def many(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EngineTable]:
+    """2,300 names of models, some of them prompts; 60 have versions, some of them moved and renamed."""
+    with open_table("sqlite", tmp_path_factory.mktemp("many"), Meter()) as table:
+        assert isinstance(table.engine, SqliteEngine)
+        items: list[Item] = []
+        for number in range(2_300):
+            tags = {"team": f"t{number % 3}"} | ({PROMPT_TAG: "true"} if number % 7 == 0 else {})
+            name = f"{number * 7919 % 2_300:04d}"
+            made = RegisteredModel(name, 1, number * 104_729 % 2_300, tags=tags)
+            _, writes = new_model(made, f"{number:016x}")
+            items += [write.item for write in writes if isinstance(write, Put)]
+        table.engine.load(map(row_of, items))
+        stores = registry(table)
+        for number in range(60):
+            for now in (5, number, 7):
+                stores.versions.create(ModelVersion(f"{number * 37:04d}", 0, now, now, "s", "l"), None)
+        for number in range(0, 60, 9):
+            stores.models.rename(f"{number * 37:04d}", f"new-{number}", 40)
+        yield table
+
+
+@pytest.mark.parametrize(
+    "order", [(), ("name DESC",), ("timestamp",), ("timestamp DESC",), ("timestamp DESC", "name DESC")]
+)
+@pytest.mark.parametrize("source", ["", "tags.team = 't1'", f"tags.`{PROMPT_TAG}` != 'false'"])
+def test_models_searched_in_many_requests(many: EngineTable, source: str, order: tuple[str, ...]) -> None:
+    tree, orders = meaning.read_model_filter(source), meaning.read_model_order(order)
+    seen: list[list[str]] = []
+    for units in (3_400, 2_500, 150):
+        index = _index(many, units)
+        names: list[str] = []
+        after, resumed, requests = None, None, 0
+        while True:
+            found = list(index.search_models(meaning.model_search(tree, orders, after, 400, resumed)))
+            names += [one.name for one in found if isinstance(one, RegisteredModel)]
+            requests += 1
+            if not found or not isinstance(found[-1], Pause):
+                break
+            position = found[-1].position
+            after, resumed = position, None
+            if position[0][0] == RESUMED:
+                after, resumed = position[1:] or None, str(position[0][1])
+        seen.append(names)
+        assert requests > 5 or units > 150
+    assert len(seen[0]) == len(set(seen[0])) > 300
+    assert seen[1] == seen[0]
+    assert seen[2] == seen[0]
+
+
+@pytest.mark.parametrize(
+    "order",
+    [
+        (),
+        ("name",),
+        ("name DESC", "version_number"),
+        ("name", "creation_timestamp DESC"),
+        ("creation_timestamp DESC", "version_number"),
+        ("last_updated_timestamp", "name DESC"),
+    ],
+)
+def test_versions_searched_in_many_requests(many: EngineTable, order: tuple[str, ...]) -> None:
+    orders = meaning.read_version_order(order)
+    seen: list[list[tuple[str, int]]] = []
+    for units in (3_400, 100, 1):
+        index = _index(many, units)
+        after, requests = None, 0
+        versions: list[tuple[str, int]] = []
+        while True:
+            found = list(index.search_versions(meaning.version_search((), orders, after, 20)))
+            versions += [(one.name, one.version) for one in found if isinstance(one, ModelVersion)]
+            requests += 1
+            if not found or not isinstance(found[-1], Pause):
+                break
+            assert found[-1].position != after
+            after = found[-1].position
+        seen.append(versions)
+        assert requests > 2 or units > 1
+    assert len(seen[0]) == len(set(seen[0])) == 180
+    assert seen[1] == seen[0]
+    assert seen[2] == seen[0]
+
+
+@pytest.mark.parametrize(
+    "text", ["", "[]", '[0,"a"]', '[5,"a",[]]', '[0,"a",[[4,"b"]]]', '[0,1,[[0,"b"]]]']
+)
+def test_a_forged_progress_of_a_search_of_models(many: EngineTable, text: str) -> None:
+    search = meaning.model_search((), meaning.read_model_order(("timestamp",)), None, 10, text)
+    with pytest.raises(InvalidParameterValue, match="token"):
+        list(_index(many, 3_400).search_models(search))
+
+
+def _index(table: EngineTable, units: float) -> RegistryIndex:
+    models = RegisteredModels(table, lambda attempt: None)
+    return RegistryIndex(table, models, lambda: 0.0, Bounds(units=units))
 
 
 def _at_once(acts: list[Callable[[], object]]) -> None:

@@ -59,7 +59,7 @@ _NEWEST_VERSIONS = (
 class ModelSearch:
     """``prompts``: the lists to walk, of prompts and of models. ``names``: nothing else can match;
     ``prefix``: every match's name begins so. ``of_name`` is the part of ``meets`` that needs the name
-    alone."""
+    alone. ``resumed``: how far a pass over all names came that an earlier request began."""
 
     prompts: tuple[bool, ...]
     names: tuple[str, ...] | None
@@ -71,6 +71,7 @@ class ModelSearch:
     ascending: bool
     after: Position | None
     expected: int
+    resumed: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,7 +112,11 @@ def read_version_order(order_by: Sequence[str]) -> tuple[Order, ...]:
 
 
 def model_search(
-    tree: Filter, orders: Sequence[Order], after: Position | None, expected: int
+    tree: Filter,
+    orders: Sequence[Order],
+    after: Position | None,
+    expected: int,
+    resumed: str | None = None,
 ) -> ModelSearch:
     asks = asks_for_prompts(tree)
     tree = tree if asks else _without_prompt_tag(tree)
@@ -127,6 +132,7 @@ def model_search(
         ascending=not orders or orders[0].ascending,
         after=after,
         expected=expected,
+        resumed=resumed,
     )
 
 

@@ -21,8 +21,8 @@ def search_registered_models(stores: Stores, caller: Caller, request: SearchRegi
     orders = meaning.read_model_order(request.order_by)
     ordering = meaning.model_ordering(orders)
     query = cursor.fingerprint("registered models", request.filter, list(request.order_by))
-    after = cursor.decode(query, request.page_token, ordering)
-    search = meaning.model_search(tree, orders, after, request.max_results + 1)
+    after, resumed = cursor.decode_resumed(query, request.page_token, ordering)
+    search = meaning.model_search(tree, orders, after, request.max_results + 1, resumed)
     return paged(
         "registered_models",
         stores.registry.index.search_models(search),

@@ -78,7 +78,7 @@ class ModelVersions:
                 head = self._table.get(keys.version_head(model.identity, made))
                 if head is not None:
                     return self._whole(model, version_entity(head))
-            entity, writes = _new(model, version)
+            entity, writes = new_version(model, version)
             if asked is not None:
                 key = keys.version_asked(model.identity, asked)
                 item = {"pk": key.pk, "sk": key.sk, "f": FORMAT, "n": entity.number}
@@ -233,7 +233,7 @@ class ModelVersions:
             query = replace(query, after=page.after)
 
 
-def _new(model: Model, version: ModelVersion) -> tuple[Version, list[TransactWrite]]:
+def new_version(model: Model, version: ModelVersion) -> tuple[Version, list[TransactWrite]]:
     """A version with the model's next number, and all that is written for it."""
     info, created = model.info, version.creation_timestamp
     if info.last >= _MAX_VERSIONS:

@@ -49,16 +49,12 @@ class RegisteredModels:
         given before: what a deleted model left lies under its id until it is swept. ``asked`` is an
         idempotency key's hash: the same again is the model that it made, as it stands and whatever its name
         is now (2 GetItem more, then as ``whole``), until that is deleted."""
-        info = ModelInfo(model.name, model.creation_timestamp, model.last_updated_timestamp, asked=asked)
-        entity = Entity(keys.registered_head(model_id), info, description=model.description)
-        info.prompt = model.tags.get(PROMPT_TAG) == "true"
-        beside = entity.set_tags(model.tags)
+        _, writes = new_model(model, model_id, asked)
         if asked is not None:
             key = keys.model_asked(asked)
-            beside.append(Put({"pk": key.pk, "sk": key.sk, "f": FORMAT, "m": model_id}, Absent()))
-        guard = _guard(model.name, model_id)
+            writes.append(Put({"pk": key.pk, "sk": key.sk, "f": FORMAT, "m": model_id}, Absent()))
         try:
-            self._table.transact([guard, entity.put(), list_put(entity), *beside])
+            self._table.transact(writes)
         except ConditionFailed:
             made = None if asked is None else self._made_for(asked)
             if made is not None:
@@ -263,6 +259,17 @@ class RegisteredModels:
         model, _ = locate(self._table, name, lambda _: ())
         held = {} if model is None else dict.fromkeys([*model.tags, *model.apart], "")
         return name_taken(name, held, tags)
+
+
+def new_model(
+    model: RegisteredModel, model_id: str, asked: str | None = None
+) -> tuple[Entity[ModelInfo], list[TransactWrite]]:
+    """A model, and what is written for it."""
+    info = ModelInfo(model.name, model.creation_timestamp, model.last_updated_timestamp, asked=asked)
+    info.prompt = model.tags.get(PROMPT_TAG) == "true"
+    entity = Entity(keys.registered_head(model_id), info, description=model.description)
+    beside = entity.set_tags(model.tags)
+    return entity, [_guard(model.name, model_id), entity.put(), list_put(entity), *beside]
 
 
 def registered_model(
