@@ -106,6 +106,7 @@ TINY = Bounds(
     overdraft=2,
     probe=4,
     trial=3,
+    worth=8,
     reserve=4,
     sieved=2,
     group=3,
@@ -115,7 +116,9 @@ TINY = Bounds(
 )
 """Every search pauses many times, whatever it does."""
 
-LEAST = Bounds(units=1, overdraft=0, probe=1, trial=1, reserve=1, sieved=1, group=1, most=1, carried=1)
+LEAST = Bounds(
+    units=1, overdraft=0, probe=1, trial=1, worth=0, reserve=1, sieved=1, group=1, most=1, carried=1
+)
 
 
 @dataclass

@@ -198,9 +198,7 @@ def test_a_pass_whose_token_is_nonsense_is_refused(sqlite: SqliteTable) -> None:
     stores = use_case_stores(sqlite, MemoryBlobs())
     ordering = experiment_ordering(fields.read_order(fields.EXPERIMENTS, ["name ASC"]))
     for text in ("", "{}", "[]", "[0]", '[9, "' + "0" * 32 + '"]', '[0, "x"]', "[" * 100_000):
-        asked = ExperimentSearch(
-            (ACTIVE,), lambda one: True, lambda one: True, (), ordering, None, text, 5
-        )
+        asked = ExperimentSearch((ACTIVE,), lambda one: True, lambda one: True, (), ordering, None, text, 5)
         with pytest.raises(InvalidParameterValue):
             list(stores.experiments.search(asked))
 

@@ -2,13 +2,13 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from itertools import count
+from itertools import count, islice
 from pathlib import Path
 
 import pytest
 
 from cairn.domain import runs as changes
-from cairn.domain.entities import Run
+from cairn.domain.entities import Metric, Run
 from cairn.search import cursor, fields
 from cairn.search.match import run_filter
 from cairn.search.order import run_ordering
@@ -23,7 +23,7 @@ from tests.storage.stores import NOW, Aggregates, aggregates
 
 TREE = fields.read_filter(fields.RUNS, "tags.t LIKE '%x'")
 ORDERING = run_ordering(())
-SMALL = Bounds(seconds=0.4, probe=3, trial=5, reserve=3_060)
+SMALL = Bounds(seconds=0.4, probe=3, trial=5, worth=20, reserve=3_060)
 """With a clock that goes on by 10 ms whenever it is asked: some 35 entries of a sweep take a request."""
 
 
@@ -122,3 +122,71 @@ def test_a_sweep_that_was_left_alone_starts_over(site: Site) -> None:
     site.tag(site.runs[104], "000x")
     site.quiet(100_000)
     assert names(found + site.rest()) == [tag.replace("104", "000") for tag in TAGGED]
+
+
+MANY = 360
+LACKING = 10
+
+
+@pytest.fixture(scope="module")
+def measured(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Aggregates, Meter, str]]:
+    """More runs than are sorted at once, with a metric each but for ten of them, and a tag."""
+    meter = Meter()
+    with open_table("sqlite", tmp_path_factory.mktemp("measured"), meter) as table:
+        stores = aggregates(table)
+        experiment = stores.experiment()
+        for number in range(MANY):
+            run_id = stores.run(experiment, start_time=number)
+            if number >= LACKING:
+                stores.change(run_id, points=[Metric("m", number % 50, 0, 0)])
+            if number % 60 == 3:
+                stores.change(run_id, changes.set_tags([("t", "rare")]))
+        Indexer(table, lambda: NOW + 100_000).sweep(experiment)
+        yield stores, meter, experiment
+
+
+def answered(
+    site: tuple[Aggregates, Meter, str], tree: str, orders: list[str], size: int, bounds: Bounds
+) -> list[str]:
+    stores, _, experiment = site
+    parsed, by = fields.read_filter(fields.RUNS, tree), fields.read_order(fields.RUNS, orders)
+    ordering, meets = run_ordering(by), run_filter(parsed)
+    index = RunIndex(stores.table, stores.runs, lambda: 0.0, lambda: NOW, bounds)
+    found: list[str] = []
+    token = ""
+    while True:
+        after, text = cursor.decode_resumed(b"", token, ordering)
+        search = Search([experiment], ("active",), plan(parsed, by), meets, ordering, after, size, text)
+        rows = list(islice(index.search(search), size))
+        found += [row.info.run_id for row in rows if not isinstance(row, Pause)]
+        if not rows or (len(rows) < size and not isinstance(rows[-1], Pause)):
+            return found
+        last = rows[-1]
+        token = cursor.encode(b"", last.position if isinstance(last, Pause) else ordering.position(last))
+
+
+@pytest.mark.parametrize("size", [100, 1_000])
+@pytest.mark.parametrize("group", [5, 300])
+def test_a_large_group_without_a_value_holds_no_run_that_has_one(
+    measured: tuple[Aggregates, Meter, str], size: int, group: int
+) -> None:
+    """The entries of the default order, all of one rank, serve for the runs that lack the metric."""
+    orders = ["metrics.m DESC", "attributes.run_id ASC"]
+    found = answered(measured, "", orders, size, Bounds(group=group))
+    runs = [measured[0].runs.get(run_id) for run_id in found]
+    valued = [run for run in runs if run.metrics]
+    assert len(set(found)) == len(found) == MANY
+    assert runs[: MANY - LACKING] == valued
+    assert valued == sorted(valued, key=lambda run: (-run.metrics["m"].value, run.info.run_id))
+
+
+def test_runs_that_were_read_in_vain_count_before_a_range_is_read(
+    measured: tuple[Aggregates, Meter, str],
+) -> None:
+    """Behind the last value nearly every entry is of a run that has one: the range ends the search."""
+    orders, tree = ["metrics.m ASC"], "tags.t = 'rare'"
+    _, meter, _ = measured
+    with meter.measure() as measurement:
+        found = answered(measured, tree, orders, 5, Bounds(probe=0, trial=20, worth=20))
+    assert len(found) == 6
+    assert measurement.read_units < 300

@@ -25,6 +25,7 @@ from cairn.services.registry_ports import Registry
 from cairn.services.webhook_ports import Webhooks
 from cairn.settings import Settings
 from cairn.sharing.caller import iam_caller, local_caller
+from cairn.storage.budget import bounds_of
 from cairn.storage.datasets import Datasets
 from cairn.storage.dirty import QUIET
 from cairn.storage.engine import EngineTable
@@ -298,7 +299,7 @@ def _stores(
     return Stores(
         experiments=Experiments(table, location_of),
         runs=runs,
-        index=RunIndex(table, runs, time.monotonic),
+        index=RunIndex(table, runs, time.monotonic, bounds=bounds_of(quiet)),
         indexer=Indexer(table, system_clock, quiet),
         history=History(table),
         datasets=Datasets(table, blobs),

@@ -1,7 +1,7 @@
 """What one search may read, and how it divides that."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,8 +20,9 @@ class Bounds:
     """Partitions times spans of a range that is probed; a probe reads each of them."""
     trial: int = 200
     """Runs of a walk that are matched before its ranges are read whole."""
-    rare: int = 10
-    """One match in as many runs, or fewer: reading the range pays."""
+    worth: float = 1_000
+    """Units that the rest of a page costs in a walk, as its first runs let expect: more, and reading the
+    ranges pays."""
     reserve: float = 1_000
     """Units that reading a range leaves for what follows."""
     sieved: int = 50
@@ -39,6 +40,11 @@ class Bounds:
 
 
 BOUNDS = Bounds()
+
+
+def bounds_of(quiet: int) -> Bounds:
+    """The bounds where runs are indexed once they have been quiet for so many milliseconds."""
+    return replace(BOUNDS, patience=quiet * 2 // 3)
 
 
 @dataclass(slots=True)

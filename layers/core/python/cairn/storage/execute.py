@@ -125,9 +125,15 @@ class _Execution:
 
     # -- sweeps --------------------------------------------------------------------------------------
 
-    def _sweep(self, source: str, found: Iterator[tuple[str, str | None]], number: int = 0) -> Pause | None:
-        """See every run of a set, or as many as the bounds allow. ``found`` says how far it came, and with
-        which run, if any: at least one of these is worked off."""
+    def _sweep(
+        self,
+        source: str,
+        found: Iterator[tuple[str, str | None]],
+        number: int = 0,
+        rank: object = None,
+    ) -> Pause | None:
+        """See every run of a set (of a rank: an entry is a hint), or as many as the bounds allow. ``found``
+        says how far it came, and with which run, if any: at least one of these is worked off."""
         waiting: list[tuple[str, str]] = []
         while True:
             reached = ""
@@ -139,7 +145,7 @@ class _Execution:
             else:
                 reached = ""
             if waiting:
-                count = self._take([run_id for _, run_id in waiting])
+                count = self._take([run_id for _, run_id in waiting], rank)
                 seen, waiting = waiting[:count], waiting[count:]
                 reached = seen[-1][0] if waiting else reached
             if not (reached or waiting):
@@ -151,10 +157,10 @@ class _Execution:
         """Runs worth reading together: no more than units are left."""
         return max(1, min(_BATCH, int(self._budget.units)))
 
-    def _take(self, run_ids: Sequence[str]) -> int:
+    def _take(self, run_ids: Sequence[str], rank: object = None) -> int:
         runs, count = self._read(run_ids)
         for run in runs:
-            if self._matches(run):
+            if self._matches(run) and (rank is None or self._rank(self._entry(run)) == rank):
                 self._top.add(run)
         return count
 
@@ -295,7 +301,7 @@ class _Execution:
         """Runs to read next: as many as should fill the page, by how many matched so far."""
         size = self._search.expected
         if self._seen:
-            size = max(_MORE, (size - self._matched) * self._seen // max(self._matched, 1) + 1)
+            size = max(_MORE, self._rest() + 1)
         return min(size, self._size())
 
     def _resolved(self, groups: deque[list[Found]]) -> Iterator[Run | Pause]:
@@ -310,8 +316,8 @@ class _Execution:
             while groups and len(groups[0]) <= count:
                 group = groups.popleft()
                 count -= len(group)
+                self._seen += len(group)
                 agreeing = [run for one in group if (run := self._agreeing(by_id, one)) is not None]
-                self._seen += len(agreeing)
                 yield from self._merged(sorted(agreeing, key=self._top.key))
             if groups and self._budget.is_spent():
                 yield self._pause(WALK, _sort_key(group[-1]))
@@ -338,14 +344,18 @@ class _Execution:
         """Sweep a group of equal rank. Its matches wait in the top; where that has its ceiling among them,
         they are answered up to it."""
         found = ((_sort_key(one), None if self._is_passed(one) else one.run_id) for one in group)
-        pause = self._sweep(WALK, found)
+        pause = self._sweep(WALK, found, rank=rank)
         if pause is not None:
             yield pause
         elif self._top.ceiling is not None and self._rank(found_of(self._place(self._top.ceiling))) == rank:
             yield from self._swept(None)
 
     def _is_rare(self) -> bool:
-        return self._seen >= self._bounds.trial and self._matched * self._bounds.rare <= self._seen
+        return self._seen >= self._bounds.trial and self._rest() > self._bounds.worth
+
+    def _rest(self) -> int:
+        """Runs that the walk has to read for the rest of the page, as those before let expect."""
+        return (self._search.expected - self._matched) * self._seen // max(self._matched, 1)
 
     def _narrowed(self, reached: str) -> Iterator[Run | Pause]:
         """Few of the runs in the walk match: read the ranges, to pass over what is not in one, or to leave
@@ -404,6 +414,11 @@ class _Execution:
     def _value(self, run: Run) -> str:
         """What the run's entry in the walked field would be; empty where it has none."""
         return self._encoded(*self._search.ordering.columns[0].place(run))
+
+    def _entry(self, run: Run) -> Found:
+        """Where the walk should meet the run."""
+        value = self._value(run) if self._search.plan.walk.by_value else ""
+        return Found(value, keys.run_position(run.info.start_time, run.info.run_id))
 
     def _encoded(self, place: int, value: int | float | str) -> str:
         if place == MISSING:
