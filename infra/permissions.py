@@ -96,8 +96,13 @@ def on_artifacts(bucket: s3.IBucket) -> list[iam.PolicyStatement]:
     """Listing is of the whole bucket: with a condition on the prefix a missing object is 403, not 404."""
     return [
         iam.PolicyStatement(actions=list(OBJECTS), resources=[bucket.arn_for_objects(f"{ARTIFACTS}/*")]),
-        iam.PolicyStatement(actions=list(LIST_BUCKET), resources=[bucket.bucket_arn]),
+        on_listing(bucket),
     ]
+
+
+def on_listing(bucket: s3.IBucket) -> iam.PolicyStatement:
+    """The names of artifacts, which GraphQL lists; no byte of them."""
+    return iam.PolicyStatement(actions=list(LIST_BUCKET), resources=[bucket.bucket_arn])
 
 
 def on_blobs(bucket: s3.IBucket) -> iam.PolicyStatement:

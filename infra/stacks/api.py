@@ -59,6 +59,7 @@ class ApiStack(Stack):
             [
                 permissions.on_table(table, permissions.READ_TABLE + permissions.WRITE_TABLE),
                 permissions.on_blobs(bucket),
+                permissions.on_listing(bucket),
                 *permissions.on_key(key, "dynamodb"),
                 *permissions.on_key(key, "s3"),
             ],

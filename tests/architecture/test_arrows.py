@@ -68,6 +68,7 @@ FOREIGN = {
     "pydantic": {"protocol", "settings"},
     "pydantic_core": {"protocol", "http"},
     "waitress": {"local"},
+    "graphql": {"services"},
     "aws_lambda_powertools": set[str](),
 }
 """Libraries, and the parts of the package that may know them."""

@@ -62,6 +62,7 @@ JUSTIFIED: dict[str, dict[str, str]] = {
     | WRITE
     | BLOBS
     | {
+        "s3:ListBucket": "GraphQL's list of artifacts",
         "lambda:InvokeFunction": "the test of a webhook, by the function that delivers",
         "ssm:DeleteParameter": "a webhook's secret",
         "ssm:PutParameter": "a webhook's secret, which it may not read",

@@ -16,6 +16,7 @@ from cairn.protocol.messages import (
     server,
 )
 from cairn.protocol.routes import Function, Route, Router
+from cairn.protocol.ui_routes import UI_ROUTES
 from cairn.protocol.webhook_routes import WEBHOOKS
 
 _V2 = "/api/2.0/mlflow"
@@ -483,6 +484,7 @@ ROUTES: tuple[Route, ...] = (
     *_ARTIFACT_ROUTES,
     *_REGISTRY,
     *WEBHOOKS,
+    *UI_ROUTES,
     *_SERVER,
 )
 
