@@ -8,11 +8,12 @@ by presigned URLs. Every other bucket, and every other error, is as it was.
 import logging
 from functools import lru_cache
 from typing import Any
-from urllib.parse import quote
+from urllib.parse import quote, urlsplit
 
 from mlflow.exceptions import MlflowException
 from mlflow.protos.databricks_pb2 import PERMISSION_DENIED, ErrorCode
 from mlflow.store.artifact.artifact_repository_registry import get_registered_artifact_repositories
+from mlflow.store.artifact.mlflow_artifacts_repo import MlflowArtifactsRepository
 from mlflow.store.artifact.s3_artifact_repo import S3ArtifactRepository
 from mlflow.utils.credentials import get_default_host_creds
 from mlflow.utils.rest_utils import http_request
@@ -29,8 +30,11 @@ _LOG = logging.getLogger(__name__)
 
 
 def attach() -> None:
-    """Put the detour before what is registered for ``s3``, MLflow's own or another plugin's class."""
+    """Put the detour before what is registered for ``s3``, MLflow's own or another plugin's class; and for
+    ``mlflow-artifacts`` the uploads by parts in the place of MLflow's own."""
     registered = get_registered_artifact_repositories()
+    if registered.get("mlflow-artifacts") is MlflowArtifactsRepository:
+        registered["mlflow-artifacts"] = Proxied
     current = registered.get("s3")
     if not isinstance(current, type) or issubclass(current, Detour):
         return
@@ -85,19 +89,41 @@ def api_artifacts(artifact_uri: str, tracking_uri: str | None) -> ApiArtifacts |
 
     1 request to the server for each tracking URI in a process.
     """
+    tracking_uri = _known(tracking_uri)
+    path = _below(_root_of(tracking_uri), artifact_uri)
+    return None if path is None else ApiArtifacts(f"mlflow-artifacts:/{quote(path)}", tracking_uri)
+
+
+class Proxied(ApiArtifacts):
+    """``mlflow-artifacts:`` of any tracking server: MLflow's own way for all but a Cairn in S3."""
+
+    def log_artifact(self, local_file: str, artifact_path: str | None = None) -> None:
+        server = _known(self.tracking_uri)
+        is_the_servers_own = urlsplit(self.artifact_uri).netloc == urlsplit(server).netloc
+        if is_the_servers_own and _root_of(server):
+            super().log_artifact(local_file, artifact_path)
+        else:
+            MlflowArtifactsRepository.log_artifact(self, local_file, artifact_path)
+
+
+def _known(tracking_uri: str | None) -> str:
+    """A tracking URI, or the one in effect. Older clients leave it out."""
     if tracking_uri is None:
         import mlflow
 
-        tracking_uri = str(mlflow.get_tracking_uri())
+        return str(mlflow.get_tracking_uri())
+    return tracking_uri
+
+
+def _root_of(tracking_uri: str) -> str | None:
+    """As ``artifact_root``; None as well where nobody can be asked."""
     if not tracking_uri.startswith(("https://", "http://")):
         return None
     try:
-        root = artifact_root(tracking_uri)
+        return artifact_root(tracking_uri)
     except MlflowException:
         _LOG.debug("%s does not say where its artifacts lie", tracking_uri, exc_info=True)
         return None
-    path = _below(root, artifact_uri)
-    return None if path is None else ApiArtifacts(f"mlflow-artifacts:/{quote(path)}", tracking_uri)
 
 
 @lru_cache(maxsize=16)

@@ -89,13 +89,13 @@ def gateway(shared: tuple[Front, str, str, list[str]], monkeypatch: pytest.Monke
     monkeypatch.setenv("MLFLOW_S3_ENDPOINT_URL", denying)
     monkeypatch.setenv("AWS_MAX_ATTEMPTS", "1")
     registered = get_registered_artifact_repositories()
-    before = registered["s3"]
+    before = dict(registered)
     artifacts.artifact_root.cache_clear()
     state.seen.clear()
     state.refused.clear()
     asked.clear()
     yield state
-    registered["s3"] = before
+    registered.update(before)
     assert state.refused == []
 
 
@@ -163,6 +163,22 @@ def test_a_logged_model_and_a_text(gateway: Front, tmp_path: Path) -> None:
     (tmp_path / "MLmodel").write_text("flavors: {}")
     client.log_model_artifacts(model.model_id, str(tmp_path))
     assert [f.path for f in client.list_logged_model_artifacts(model.model_id)] == ["MLmodel"]
+
+
+def test_large_files_of_a_proxied_location_go_in_parts(gateway: Front, tmp_path: Path) -> None:
+    client = MlflowClient(gateway.uri)
+    run = client.create_run(client.create_experiment("proxied", "mlflow-artifacts:/proxied")).info
+    (tmp_path / "a.bin").write_bytes(os.urandom(11 * MIB))
+    (tmp_path / "b.bin").write_bytes(b"small")
+    client.log_artifacts(run.run_id, str(tmp_path))
+    assert [(f.path, f.file_size) for f in client.list_artifacts(run.run_id)] == [
+        ("a.bin", 11 * MIB),
+        ("b.bin", 5),
+    ]
+    assert [seen.path.split("/")[5] for seen in gateway.seen if "/mpu/" in seen.path] == [
+        "create",
+        "complete",
+    ]
 
 
 def test_a_caller_with_rights_goes_to_s3_itself(
