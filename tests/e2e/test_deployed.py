@@ -10,7 +10,6 @@ import os
 import subprocess
 import sys
 import time
-import uuid
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,25 +21,16 @@ import requests
 from botocore.auth import SigV4Auth
 from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials
-from mlflow.webhooks.constants import (
-    WEBHOOK_DELIVERY_ID_HEADER,
-    WEBHOOK_SIGNATURE_HEADER,
-    WEBHOOK_TIMESTAMP_HEADER,
-)
-from mlflow.webhooks.delivery import _generate_hmac_signature
 
 from cairn.events.catalogue import CATALOGUE
 from cairn.events.schema import schema
 from cairn.ids import experiment_hex
 from cairn.storage import keys
-from cairn.webhooks.deliver import Delivery
 from infra import packages
 from infra.app import build
 from infra.settings import Settings
-from tests.e2e.deliver_here import PUBLIC
-from tests.e2e.deployment import deploy, zipped
+from tests.e2e.deployment import deploy
 from tests.e2e.emulator import REGION, Emulator, running
-from tests.webhooks.receiver import receiver
 
 STAGE = "e2e"
 QUIET_MS = 3_000
@@ -159,7 +149,7 @@ def _allow_batches(emulator: Emulator) -> None:
     statement = {"Effect": "Allow", "Action": "sqs:SendMessageBatch", "Resource": "*"}
     document = json.dumps({"Version": "2012-10-17", "Statement": [statement]})
     for role in iam.list_roles()["Roles"]:
-        if any(name in role["RoleName"] for name in ("UpkeepMarks", "UpkeepOverdue", "WebhooksDispatch")):
+        if "UpkeepMarks" in role["RoleName"] or "UpkeepOverdue" in role["RoleName"]:
             iam.put_role_policy(RoleName=role["RoleName"], PolicyName="batch", PolicyDocument=document)
 
 
@@ -367,78 +357,6 @@ def test_what_is_done_through_the_api_is_heard_on_the_bus(deployed: Deployment) 
     (champion,) = _take(deployed, champions, 1)
     assert champion["detail"]["model_version"] == 1
     assert champion["resources"] == ["registered-models/fraud", "registered-models/fraud/versions/1"]
-
-
-def test_a_webhook_arrives_signed(deployed: Deployment, tmp_path: Path) -> None:
-    """From the write through the bus, the dispatcher and the queue to the deployed function and a receiver
-    on this machine, which it takes for a public one: see tests/e2e/deliver_here.py."""
-    secret = "whsec-e2e"
-    hook = {
-        "name": "deploy",
-        "url": f"https://{PUBLIC}/hooks?team=ml",
-        "events": [{"entity": "MODEL_VERSION_ALIAS", "action": "CREATED"}],
-        "secret": secret,
-    }
-    refused = deployed.send(
-        "ada",
-        "POST",
-        "/api/2.0/mlflow/webhooks",
-        json.dumps(hook | {"url": "https://127.0.0.1/hooks"}).encode(),
-    )
-    assert_refused(refused, 400, "INVALID_PARAMETER_VALUE")
-    client = deployed.emulator.client("lambda")
-    names = [f["FunctionName"] for f in client.list_functions()["Functions"]]
-    (deliver,) = [name for name in names if "WebhooksDeliver" in name]
-    inward = Delivery("d", str(uuid.uuid4()), "https://127.0.0.1/hooks", False, {})
-    assert _try(client, deliver, inward) == {
-        "status": None,
-        "error": "the host name stands for an address that is not public",
-    }
-    with receiver(tmp_path, PUBLIC) as there:
-        code = _with_connector(tmp_path, there.port)
-        client.update_function_code(FunctionName=deliver, ZipFile=code)
-        made = deployed.post("webhooks", hook)["webhook"]["webhook_id"]
-        tested = deployed.post(f"webhooks/{made}/test", {})["result"]
-        assert tested == {"success": True, "response_status": 200}, deployed.emulator.log.read_text()[-4000:]
-        deployed.post("registered-models/create", {"name": "signed"})
-        deployed.post("model-versions/create", {"name": "signed", "source": "s3://elsewhere/model"})
-        alias = {"name": "signed", "alias": "champion", "version": "1"}
-        deployed.post("registered-models/alias", alias)
-        deadline = time.monotonic() + INDEXED_S
-        while len(there.received) < 2:
-            assert time.monotonic() < deadline, deployed.emulator.log.read_text()[-8000:]
-            time.sleep(0.1)
-        assert _try(client, deliver, inward)["status"] is None, "the checks are still those of production"
-    for request in there.received:
-        assert request.headers[WEBHOOK_SIGNATURE_HEADER] == _generate_hmac_signature(
-            secret,
-            request.headers[WEBHOOK_DELIVERY_ID_HEADER],
-            request.headers[WEBHOOK_TIMESTAMP_HEADER],
-            request.body.decode(),
-        )
-        assert abs(time.time() - int(request.headers[WEBHOOK_TIMESTAMP_HEADER])) < 2 * INDEXED_S
-    assert [json.loads(request.body)["data"] for request in there.received[1:]] == [alias]
-    deployed_rights = deployed.emulator.client("ssm").get_parameter(
-        Name=f"/cairn/{STAGE}/webhooks/{made}", WithDecryption=True
-    )
-    assert deployed_rights["Parameter"]["Type"] == "SecureString"
-
-
-def _with_connector(folder: Path, port: int) -> bytes:
-    """The code of ``deliver``, and an entry before it that leads to a receiver of ours."""
-    package = folder / "package"
-    package.mkdir()
-    (package / "product.py").write_bytes((packages.FUNCTIONS / "deliver" / "handler.py").read_bytes())
-    (package / "handler.py").write_bytes(Path(__file__).with_name("deliver_here.py").read_bytes())
-    (package / "receiver.crt").write_bytes((folder / "server.crt").read_bytes())
-    (package / "port").write_text(str(port))
-    return zipped(package)
-
-
-def _try(client: Any, function: str, delivery: Delivery) -> dict[str, Any]:
-    """One attempt, as the API asks for it when a webhook is tested."""
-    answer = client.invoke(FunctionName=function, Payload=json.dumps({"test": delivery.message()}).encode())
-    return dict(json.loads(answer["Payload"].read()))
 
 
 def _listen(deployed: Deployment, name: str, pattern: Mapping[str, object]) -> str:
