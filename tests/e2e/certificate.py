@@ -19,12 +19,13 @@ class Certificate:
     key: Path
 
 
-def make(folder: Path) -> Certificate:
-    """For 127.0.0.1 and localhost, good for a day."""
+def make(folder: Path, *addresses: str) -> Certificate:
+    """For 127.0.0.1, localhost, and addresses that a test plays, good for a day."""
     key = ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "localhost")])
     now = datetime.now(UTC)
-    names = [x509.DNSName("localhost"), x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]
+    played = [x509.IPAddress(ipaddress.ip_address(each)) for each in ("127.0.0.1", *addresses)]
+    names = [x509.DNSName("localhost"), *played]
     certificate = (
         x509.CertificateBuilder()
         .subject_name(name)

@@ -54,12 +54,12 @@ def _upload(s3: Any, bucket: str, assembly: Path, stack: str) -> None:
     manifest = json.loads((assembly / f"{stack}.assets.json").read_text())
     for asset in manifest["files"].values():
         source = assembly / asset["source"]["path"]
-        body = _zipped(source) if asset["source"]["packaging"] == "zip" else source.read_bytes()
+        body = zipped(source) if asset["source"]["packaging"] == "zip" else source.read_bytes()
         for destination in asset["destinations"].values():
             s3.put_object(Bucket=bucket, Key=destination["objectKey"], Body=body)
 
 
-def _zipped(folder: Path) -> bytes:
+def zipped(folder: Path) -> bytes:
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as archive:
         for path in sorted(folder.rglob("*")):

@@ -10,6 +10,7 @@ import os
 import subprocess
 import sys
 import time
+import uuid
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,22 +22,36 @@ import requests
 from botocore.auth import SigV4Auth
 from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials
+from mlflow.webhooks.constants import (
+    WEBHOOK_DELIVERY_ID_HEADER,
+    WEBHOOK_SIGNATURE_HEADER,
+    WEBHOOK_TIMESTAMP_HEADER,
+)
+from mlflow.webhooks.delivery import _generate_hmac_signature
 
 from cairn.events.catalogue import CATALOGUE
 from cairn.events.schema import schema
 from cairn.ids import experiment_hex
 from cairn.storage import keys
+from cairn.webhooks.deliver import Delivery
 from infra import packages
 from infra.app import build
 from infra.settings import Settings
-from tests.e2e.deployment import deploy
+from tests.e2e.deployment import deploy, zipped
 from tests.e2e.emulator import REGION, Emulator, running
+from tests.webhooks.receiver import PUBLIC, receiver
 
 STAGE = "e2e"
 QUIET_MS = 3_000
 INDEXED_S = 60
 """A bound, not an expectation: quiet, margin, and two polls of the emulator make about ten seconds."""
 CREATE_RUN = "/api/2.0/mlflow/runs/create"
+HOOK: Mapping[str, Any] = {
+    "name": "deploy",
+    "url": f"https://{PUBLIC}/hooks?team=ml",
+    "events": [{"entity": "MODEL_VERSION_ALIAS", "action": "CREATED"}],
+    "secret": "whsec-do-not-tell",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,7 +164,7 @@ def _allow_batches(emulator: Emulator) -> None:
     statement = {"Effect": "Allow", "Action": "sqs:SendMessageBatch", "Resource": "*"}
     document = json.dumps({"Version": "2012-10-17", "Statement": [statement]})
     for role in iam.list_roles()["Roles"]:
-        if "UpkeepMarks" in role["RoleName"] or "UpkeepOverdue" in role["RoleName"]:
+        if any(name in role["RoleName"] for name in ("UpkeepMarks", "UpkeepOverdue", "WebhooksDispatch")):
             iam.put_role_policy(RoleName=role["RoleName"], PolicyName="batch", PolicyDocument=document)
 
 
@@ -357,6 +372,74 @@ def test_what_is_done_through_the_api_is_heard_on_the_bus(deployed: Deployment) 
     (champion,) = _take(deployed, champions, 1)
     assert champion["detail"]["model_version"] == 1
     assert champion["resources"] == ["registered-models/fraud", "registered-models/fraud/versions/1"]
+
+
+def test_a_webhook_leads_to_no_address_of_our_own(deployed: Deployment) -> None:
+    """Refused at its creation; and what came to the queue nevertheless goes to the failed ones, unsent."""
+    hook = {**HOOK, "url": "https://127.0.0.1/hooks"}
+    refused = deployed.send("ada", "POST", "/api/2.0/mlflow/webhooks", json.dumps(hook).encode())
+    assert_refused(refused, 400, "INVALID_PARAMETER_VALUE")
+    inward = Delivery("d", str(uuid.uuid4()), "https://127.0.0.1/hooks", False, {})
+    sqs = deployed.emulator.client("sqs")
+    urls = sqs.list_queues()["QueueUrls"]
+    deliveries, failed = (_only(urls, name) for name in ("WebhooksDeliveries", "WebhooksFailed"))
+    sqs.send_message(QueueUrl=deliveries, MessageBody=inward.message())
+    assert _take(deployed, failed, 1) == [json.loads(inward.message())]
+    answer = deployed.emulator.client("lambda").invoke(
+        FunctionName=_deliver(deployed), Payload=json.dumps({"test": inward.message()}).encode()
+    )
+    error = "the host name stands for an address that is not public"
+    assert json.loads(answer["Payload"].read()) == {"status": None, "error": error}
+
+
+def test_a_webhook_arrives_signed(deployed: Deployment, tmp_path: Path) -> None:
+    """From the write through the bus, the dispatcher and the queue to the deployed function and a receiver
+    on this machine, which it takes for a public one: see tests/e2e/deliver_here.py."""
+    alias = {"name": "signed", "alias": "champion", "version": "1"}
+    with receiver(tmp_path, PUBLIC) as there:
+        code = _leading_to(there.port, tmp_path)
+        deployed.emulator.client("lambda").update_function_code(
+            FunctionName=_deliver(deployed), ZipFile=code
+        )
+        made = deployed.post("webhooks", HOOK)["webhook"]["webhook_id"]
+        tested = deployed.post(f"webhooks/{made}/test", {})["result"]
+        assert tested == {"success": True, "response_status": 200}
+        deployed.post("registered-models/create", {"name": "signed"})
+        deployed.post("model-versions/create", {"name": "signed", "source": "s3://elsewhere/model"})
+        deployed.post("registered-models/alias", alias)
+        deadline = time.monotonic() + INDEXED_S
+        while len(there.received) < 2:
+            assert time.monotonic() < deadline, deployed.emulator.log.read_text()[-4000:]
+            time.sleep(0.1)
+    assert json.loads(there.received[1].body)["data"] == alias
+    for request in there.received:
+        assert request.headers[WEBHOOK_SIGNATURE_HEADER] == _generate_hmac_signature(
+            HOOK["secret"],
+            request.headers[WEBHOOK_DELIVERY_ID_HEADER],
+            request.headers[WEBHOOK_TIMESTAMP_HEADER],
+            request.body.decode(),
+        )
+
+
+def _only(names: Sequence[str], part: str) -> str:
+    (found,) = [name for name in names if part in name]
+    return found
+
+
+def _deliver(deployed: Deployment) -> str:
+    functions = deployed.emulator.client("lambda").list_functions()["Functions"]
+    return _only([each["FunctionName"] for each in functions], "WebhooksDeliver")
+
+
+def _leading_to(port: int, folder: Path) -> bytes:
+    """The code of ``deliver`` behind an entry that leads to the receiver of this port and folder."""
+    package = folder / "package"
+    package.mkdir()
+    (package / "product.py").write_bytes((packages.FUNCTIONS / "deliver" / "handler.py").read_bytes())
+    (package / "handler.py").write_bytes(Path(__file__).with_name("deliver_here.py").read_bytes())
+    (package / "receiver.crt").write_bytes((folder / "server.crt").read_bytes())
+    (package / "receiver.json").write_text(json.dumps({"address": PUBLIC, "port": port}))
+    return zipped(package)
 
 
 def _listen(deployed: Deployment, name: str, pattern: Mapping[str, object]) -> str:

@@ -71,8 +71,9 @@ class Receiver:
 
 
 @contextmanager
-def receiver(folder: Path) -> Iterator[Receiver]:
-    certificate = make(folder)
+def receiver(folder: Path, *addresses: str) -> Iterator[Receiver]:
+    """Its certificate, ``server.crt`` in the folder, is good for these addresses as well."""
+    certificate = make(folder, *addresses)
     serving = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     serving.load_cert_chain(certificate.certificate, certificate.key)
     trusting = ssl.create_default_context(cafile=certificate.certificate)

@@ -145,15 +145,15 @@ def build_dispatcher(settings: Settings) -> "Dispatcher":
     return Dispatcher(WebhookItems(_table(settings), Retry().wait).all, sqs, settings.deliveries)
 
 
-def build_courier(settings: Settings) -> "Courier":
-    """The function that delivers: it reaches no table and no bucket."""
+def build_courier(settings: Settings, *, way: "Way | None" = None) -> "Courier":
+    """The function that delivers: it reaches no table and no bucket. ``way`` as of ``build_local``."""
     import boto3
 
     from cairn.webhooks.deliver import Deliverer
     from cairn.webhooks.queue import Courier
 
     sqs = boto3.client("sqs", region_name=settings.region, endpoint_url=settings.endpoint)
-    deliverer = Deliverer(_way(), _secrets(settings), system_clock)
+    deliverer = Deliverer(way or _way(), _secrets(settings), system_clock)
     bits = random.SystemRandom().getrandbits
     return Courier(deliverer.send, sqs, settings.deliveries, settings.deliveries_failed, bits)
 
