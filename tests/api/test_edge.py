@@ -50,7 +50,10 @@ def test_every_api_route_is_served_for_browsers_too() -> None:
 
 def test_only_uploads_have_bodies_of_bytes() -> None:
     raw = {(r.method, r.path) for r in ROUTES if r.has_raw_body}
-    assert raw == {("PUT", "/api/2.0/mlflow-artifacts/artifacts/{artifact_path+}")}
+    assert raw == {
+        ("PUT", "/api/2.0/mlflow-artifacts/artifacts/{artifact_path+}"),
+        ("POST", "/api/2.0/mlflow/upload-artifact"),
+    }
 
 
 def test_health_version_and_server_info_are_for_anyone(client: Client) -> None:

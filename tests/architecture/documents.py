@@ -28,6 +28,13 @@ _PAGES = ("/", "/static-files/{path+}", "/build/{filename+}")
 _UNREACHABLE = "/api/2.0mlflow/experiments/search-datasets"
 """A slip in MLflow's service definition; its Flask app has the path that is meant."""
 _AJAX = "/ajax-api/"
+_BESIDE_FLASK = {
+    ("GET", "/api/2.0/mlflow/users/current"),
+    ("GET", "/api/3.0/mlflow/assistant/config"),
+    ("GET", "/api/3.0/mlflow/assistant/providers"),
+    ("GET", "/api/3.0/mlflow/mcp-servers"),
+}
+"""What the UI calls of MLflow's other applications: with accounts, and FastAPI's."""
 
 
 COMMAND = "python -m tests.architecture.documents"
@@ -117,7 +124,7 @@ def mlflow_endpoints() -> set[Endpoint]:
     """What MLflow's server answers, but for the pages of its UI."""
     from mlflow.server import app
 
-    endpoints = set()
+    endpoints = set(_BESIDE_FLASK)
     for rule in app.url_map.iter_rules():
         path = re.sub(r"<path:(\w+)>", r"{\1+}", rule.rule)
         path = _under_api(re.sub(r"<(?:\w+:)?(\w+)>", r"{\1}", path))

@@ -28,7 +28,7 @@ _CONTENT_SECURITY = "; ".join(
         "script-src 'self'",  # nothing inline: an artifact that is shown cannot run a script
         "style-src 'self' 'unsafe-inline'",  # emotion and plotly write style elements
         "img-src 'self' data: blob: https:",  # notes are Markdown, with pictures from anywhere
-        "media-src 'self' data: blob:",
+        "media-src 'self' data: blob: https:",
         "font-src 'self' data:",
         "connect-src 'self' data: blob:",
         "worker-src 'self' blob:",

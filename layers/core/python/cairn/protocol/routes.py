@@ -35,7 +35,7 @@ class Route:
     @property
     def has_raw_body(self) -> bool:
         """Whether the request's body is bytes of any size, to be read as a stream."""
-        return self.request is None and self.method == "PUT"
+        return self.request is None and self.method in {"POST", "PUT"}
 
 
 @dataclass(frozen=True, slots=True)

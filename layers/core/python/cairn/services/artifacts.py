@@ -19,6 +19,7 @@ PROXY_ROOT = "mlflow-artifacts:/"
 _MAX_SECONDS = 604_800  # of a presigned URL: seven days (S3's limit, and MLflow's check)
 _UPLOAD_SECONDS = 900
 _DOWNLOAD_SECONDS = 300
+_MAX_UI_UPLOAD = 10 * 2**20  # bytes; MLflow's limit of upload-artifact
 _SEE_DOCS = "See the API docs for more information about request parameters."
 
 
@@ -78,6 +79,24 @@ def upload_artifact(stores: Stores, caller: Caller, call: RawCall) -> Result:
             "AWS credentials."
         )
     stores.artifacts.save(join(PROXY_ROOT, path), call.body, call.length)
+    return {}
+
+
+def upload_run_artifact(stores: Stores, caller: Caller, call: RawCall) -> Result:
+    """A small file of a run, as the UI sends it: by query ``run_uuid`` and ``path``. MLflow's
+    ``upload_artifact_handler``, with its checks in its order."""
+    run_id, asked = _argument(call, "run_uuid"), _argument(call, "path")
+    if not run_id:
+        raise InvalidParameterValue("Request must specify run_uuid.")
+    if not asked:
+        raise InvalidParameterValue("Request must specify path.")
+    path = safe_path(asked)
+    if call.length is None or call.length > _MAX_UI_UPLOAD:
+        raise InvalidParameterValue("Artifact size is too large. Max size is 10MB.")
+    if not call.length:
+        raise InvalidParameterValue("Request must specify data.")
+    root = stores.runs.get(run_id).info.artifact_uri
+    stores.artifacts.save(join(root, file_path(path)), call.body, call.length)
     return {}
 
 

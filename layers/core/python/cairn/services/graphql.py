@@ -48,7 +48,7 @@ from cairn.services.ports import Result, Stores
 from cairn.sharing.caller import Caller
 
 _ABSENT: Mapping[str, object] = {"apiError": None, "jobState": None, "runState": None}
-"""Fields that no message has. MLflow fails on the last two: proto has 0 there, which is none of the names."""
+"""Fields that no message has. MLflow fails on the last two: 0, proto's default, is none of their names."""
 
 MAX_VERSION_LISTS = 100
 """Runs of one query whose model versions are looked up: each is a search of its own."""
