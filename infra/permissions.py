@@ -23,7 +23,6 @@ ARTIFACTS = "artifacts"
 BLOBS = "blobs"
 """The folder of what outgrows the table (artifacts.blobs)."""
 
-READ_FACTS = ("dynamodb:BatchGetItem", "dynamodb:Query")
 READ_TABLE = ("dynamodb:BatchGetItem", "dynamodb:GetItem", "dynamodb:Query")
 WRITE_TABLE = (
     "dynamodb:BatchWriteItem",
@@ -49,6 +48,8 @@ RECEIVE = ("sqs:DeleteMessage", "sqs:GetQueueAttributes", "sqs:ReceiveMessage")
 OBJECTS = ("s3:AbortMultipartUpload", "s3:DeleteObject", "s3:GetObject", "s3:PutObject")
 BLOB = ("s3:GetObject", "s3:PutObject")
 LIST_BUCKET = ("s3:ListBucket",)
+OLD_OBJECTS = ("s3:GetObjectVersion",)
+LIST_VERSIONS = ("s3:ListBucketVersions",)
 
 
 def on_table(table: dynamodb.ITable, actions: Sequence[str]) -> iam.PolicyStatement:
@@ -93,9 +94,12 @@ def on_function(function: lambda_.IFunction) -> iam.PolicyStatement:
 
 
 def on_artifacts(bucket: s3.IBucket) -> list[iam.PolicyStatement]:
-    """Listing is of the whole bucket: with a condition on the prefix a missing object is 403, not 404."""
+    """Old versions of objects are those of model versions. Listing is of the whole bucket: with a condition
+    on the prefix a missing object is 403, not 404."""
     return [
-        iam.PolicyStatement(actions=list(OBJECTS), resources=[bucket.arn_for_objects(f"{ARTIFACTS}/*")]),
+        iam.PolicyStatement(
+            actions=[*OBJECTS, *OLD_OBJECTS], resources=[bucket.arn_for_objects(f"{ARTIFACTS}/*")]
+        ),
         on_listing(bucket),
     ]
 
@@ -103,6 +107,15 @@ def on_artifacts(bucket: s3.IBucket) -> list[iam.PolicyStatement]:
 def on_listing(bucket: s3.IBucket) -> iam.PolicyStatement:
     """The names of artifacts, which GraphQL lists; no byte of them."""
     return iam.PolicyStatement(actions=list(LIST_BUCKET), resources=[bucket.bucket_arn])
+
+
+def on_versions(bucket: s3.IBucket) -> iam.PolicyStatement:
+    """A model version notes which versions of its files it is made of."""
+    return iam.PolicyStatement(
+        actions=list(LIST_VERSIONS),
+        resources=[bucket.bucket_arn],
+        conditions={"StringLike": {"s3:prefix": f"{ARTIFACTS}/*"}},
+    )
 
 
 def on_blobs(bucket: s3.IBucket) -> iam.PolicyStatement:

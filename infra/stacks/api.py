@@ -60,6 +60,7 @@ class ApiStack(Stack):
                 permissions.on_table(table, permissions.READ_TABLE + permissions.WRITE_TABLE),
                 permissions.on_blobs(bucket),
                 permissions.on_listing(bucket),
+                permissions.on_versions(bucket),
                 *permissions.on_key(key, "dynamodb"),
                 *permissions.on_key(key, "s3"),
             ],
@@ -70,7 +71,7 @@ class ApiStack(Stack):
             "artifacts",
             "Artifacts: lists, bytes, multipart uploads, presigned URLs",
             [
-                permissions.on_table(table, permissions.READ_FACTS),
+                permissions.on_table(table, permissions.READ_TABLE),
                 *permissions.on_artifacts(bucket),
                 *permissions.on_key(key, "dynamodb"),
                 *permissions.on_key(key, "s3"),

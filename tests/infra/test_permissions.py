@@ -49,6 +49,7 @@ OBJECTS = {
     "s3:AbortMultipartUpload": "mpu/abort",
     "s3:DeleteObject": "deleting artifacts",
     "s3:GetObject": "downloads, and presigned URLs for them",
+    "s3:GetObjectVersion": "a model version's files as they were",
     "s3:ListBucket": "listing artifacts; a missing object is 404 instead of 403",
     "s3:PutObject": "uploads, multipart uploads, and presigned URLs for them",
 }
@@ -63,11 +64,15 @@ JUSTIFIED: dict[str, dict[str, str]] = {
     | BLOBS
     | {
         "s3:ListBucket": "GraphQL's list of artifacts",
+        "s3:ListBucketVersions": "which versions of its files a model version is made of",
         "lambda:InvokeFunction": "the test of a webhook, by the function that delivers",
         "ssm:DeleteParameter": "a webhook's secret",
         "ssm:PutParameter": "a webhook's secret, which it may not read",
     },
-    "ArtifactsApi": LOGS | FACTS | OBJECTS,
+    "ArtifactsApi": LOGS
+    | FACTS
+    | OBJECTS
+    | {"dynamodb:GetItem": "the registered model of a name, whose version's file is asked for"},
     "Bootstrap": LOGS
     | {
         "dynamodb:GetItem": "is the experiment Default there?",

@@ -72,7 +72,8 @@ def test_bootstrap_sends_what_it_may(table: SqliteTable, requests: list[str]) ->
 
 
 def test_artifacts_sends_what_it_may(table: SqliteTable, requests: list[str]) -> None:
-    """Its use-cases read a run's or a model's artifact root, whatever else is logged there."""
+    """Its use-cases read a run's or a model's artifact root, whatever else is logged there, and a version's
+    location and pins."""
     Experiments(table, lambda experiment_id: f"s3://bucket/{experiment_id}").ensure_default(1)
     runs, models = Runs(table, lambda attempt: None, lambda: 1), LoggedModels(table, lambda attempt: None)
     # More than one item holds, and nothing that compresses.
@@ -86,12 +87,16 @@ def test_artifacts_sends_what_it_may(table: SqliteTable, requests: list[str]) ->
     runs.change(RUN_ID, Touch(params=frozenset(many)), log)
     model = LoggedModel(MODEL_ID, "0", "name", "", 1, 1, "LOGGED_MODEL_PENDING", ACTIVE)
     models.create(replace(model, params=many))
+    registered = registry(table)
+    registered.models.create(RegisteredModel("net", 1, 1), "0" * 16)
+    registered.versions.create(ModelVersion("net", 0, 1, 1), None, {"model.pkl": "v"})
     requests.clear()
     assert len(runs.get(RUN_ID).params) == len(models.get(MODEL_ID).params) == 100
+    assert registered.versions.pinned("net", 1)[1] == {"model.pkl": "v"}
     for read, missing in ((runs.get, "f" * 32), (models.get, "m-" + "f" * 32)):
         with pytest.raises(ResourceDoesNotExist):
             read(missing)
-    assert actions(requests) == set(permissions.READ_FACTS)
+    assert actions(requests) == set(permissions.READ_TABLE)
 
 
 def test_the_indexer_sends_what_it_may(table: SqliteTable, requests: list[str], root: Path) -> None:

@@ -6,6 +6,7 @@ import random
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import count
+from types import SimpleNamespace
 from typing import cast
 
 from cairn.domain import runs as changes
@@ -137,7 +138,7 @@ def use_case_stores(table: Table, blobs: MemoryBlobs, seed: int = 0, clock: Cloc
         models=LoggedModels(table, lambda attempt: None),
         registry=registry(table),
         webhooks=webhooks(table),
-        artifacts=cast(ArtifactStore, None),
+        artifacts=cast(ArtifactStore, SimpleNamespace(versions=lambda uri, most: {})),
         clock=clock,
         bits=random.Random(seed).getrandbits,
     )

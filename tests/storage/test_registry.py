@@ -1,5 +1,6 @@
 """The model registry's stores: crashes between any two requests, races, and what a deleted model leaves."""
 
+import random
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import suppress
@@ -297,6 +298,7 @@ def test_a_sweep_leaves_nothing_however_often_it_is_cut_short(sqlite: EngineTabl
         _net_in_production(stores)
         stores.versions.set_tag("net", 1, "long", "x" * 20_000)
         stores.models.set_tag("net", "long", "x" * 20_000)
+        stores.versions.create(ModelVersion("net", 0, 9, 9), None, {"model.pkl": "v"})
         _archive(stores)
         _rename(stores)
         _delete_unswept(sqlite, "web")
@@ -338,6 +340,26 @@ def _everything(table: EngineTable) -> list[Key]:
     page = table.scan(Scan(("",)))
     assert page.after is None
     return list(page.keys)
+
+
+def test_pins_go_with_their_version(table: EngineTable) -> None:
+    stores = registry(table)
+    _create(stores)
+    pins = {f"data/{number}.bin": f"{number * 7919:032x}" for number in range(1_000)}
+    made = ModelVersion("net", 0, 9, 9)
+    assert stores.versions.create(made, "k", pins).version == 1
+    assert stores.versions.create(made, "k", {"other": "v"}).version == 1
+    assert stores.versions.pinned("net", 1) == (stores.versions.get("net", 1), pins)
+    long = {f"{number}" + random.Random(number).randbytes(450).hex(): "v" for number in range(1_000)}
+    assert stores.versions.create(made, None, long).version == 2
+    assert stores.versions.pinned("net", 2)[1] == {}  # more than an item has room for
+    model = table.get(keys.model_name_guard("net"))
+    assert model is not None
+    assert table.get(keys.version_pins(model["m"], 1)) is not None
+    stores.versions.delete("net", 1, 10)
+    assert table.get(keys.version_pins(model["m"], 1)) is None
+    with pytest.raises(ResourceDoesNotExist):
+        stores.versions.pinned("net", 1)
 
 
 def _delete_unswept(table: EngineTable, name: str) -> None:

@@ -21,6 +21,7 @@ ERRORS: Mapping[str, Callable[[str], CairnError]] = {
     "NoSuchKey": ResourceDoesNotExist,
     "NoSuchBucket": ResourceDoesNotExist,
     "NoSuchUpload": ResourceDoesNotExist,
+    "NoSuchVersion": ResourceDoesNotExist,
     # This deployment's role may not: a bucket policy, or a key that is not ours.
     "403": PermissionDenied,
     "AccessDenied": PermissionDenied,

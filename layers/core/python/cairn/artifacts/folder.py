@@ -11,7 +11,7 @@ failure may.
 import os
 import shutil
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import BinaryIO
@@ -52,7 +52,7 @@ class FolderArtifacts:
                     entries.append(info)
         return sorted(entries, key=lambda entry: entry.path)
 
-    def open(self, uri: str) -> tuple[Chunks, int]:
+    def open(self, uri: str, version: str | None = None) -> tuple[Chunks, int]:  # noqa: ARG002
         path = self._file(uri)
         try:
             source = path.open("rb", buffering=0)
@@ -97,7 +97,11 @@ class FolderArtifacts:
     def abort_upload(self, uri: str, upload_id: str) -> None:  # noqa: ARG002
         raise NotImplementedHere(NO_MULTIPART_UPLOAD)
 
-    def sign_download(self, uri: str, seconds: int) -> Signed:  # noqa: ARG002
+    def versions(self, uri: str, most: int) -> Mapping[str, str]:  # noqa: ARG002
+        """A folder keeps no versions."""
+        return {}
+
+    def sign_download(self, uri: str, seconds: int, version: str | None = None) -> Signed:  # noqa: ARG002
         raise NotImplementedHere(NO_MULTIPART_DOWNLOAD)
 
     def sign_upload(self, uri: str, seconds: int) -> Signed:  # noqa: ARG002

@@ -6,8 +6,8 @@ within the prefix. Bytes travel by presigned URL where they can, through this pr
 
 import builtins
 import io
-from collections.abc import Iterator, Sequence
-from typing import IO, TYPE_CHECKING, BinaryIO, cast
+from collections.abc import Iterator, Mapping, Sequence
+from typing import IO, TYPE_CHECKING, BinaryIO, TypedDict, cast
 
 from cairn.artifacts.chunks import Body, Chunks
 from cairn.artifacts.faults import fault, translated
@@ -28,6 +28,8 @@ PART_SECONDS = 12 * 3600
 """How long a part's URL is good. MLflow's one hour is too short for a large model on a slow line. A URL
 signed with a role's credentials ends with them."""
 
+_UNVERSIONED = "null"  # the version of what was written while the bucket kept none
+_LOOKED_THROUGH = 5  # pages of versions
 _PART_BYTES = 8 * 1024 * 1024
 _WHOLE_BYTES = 8 * 1024 * 1024
 
@@ -62,14 +64,15 @@ class S3Artifacts:
         # without a name: the marker that consoles make for a folder, and keys with an empty segment
         return sorted((entry for entry in entries if entry.path), key=lambda entry: entry.path)
 
-    def open(self, uri: str) -> tuple[Chunks, int]:
+    def open(self, uri: str, version: str | None = None) -> tuple[Chunks, int]:
         """1 GetObject; where nothing is, 1 ListObjectsV2 more to tell a folder from a miss."""
         key = self._file(uri)
+        of = _of(version)
         try:
             with translated(uri):
-                found = self._client.get_object(Bucket=self._bucket, Key=key)
+                found = self._client.get_object(Bucket=self._bucket, Key=key, **of)
         except ResourceDoesNotExist:
-            raise self._missing(key) from None
+            raise self._missing(key) if version is None else _expired(uri) from None
         return Chunks(found["Body"]), found["ContentLength"]
 
     def save(self, uri: str, body: BinaryIO, length: int | None) -> None:
@@ -166,20 +169,38 @@ class S3Artifacts:
         except ResourceDoesNotExist:
             return  # completed or aborted before: an abort may be sent again
 
-    def sign_download(self, uri: str, seconds: int) -> Signed:
+    def versions(self, uri: str, most: int) -> Mapping[str, str]:
+        """1 ListObjectVersions for each 1,000 versions, 5 at most: old ones are listed with the current.
+        Objects from before the bucket kept versions have none."""
+        folder, found = self._folder(uri), dict[str, str]()
+        with translated(uri):
+            pages = self._client.get_paginator("list_object_versions")
+            for number, page in enumerate(pages.paginate(Bucket=self._bucket, Prefix=folder), start=1):
+                found.update(
+                    (item["Key"][len(folder) :], item["VersionId"])
+                    for item in page.get("Versions", ())
+                    if item["IsLatest"] and item["VersionId"] != _UNVERSIONED
+                )
+                if len(found) > most or (number == _LOOKED_THROUGH and page["IsTruncated"]):
+                    return {}
+        return found
+
+    def sign_download(self, uri: str, seconds: int, version: str | None = None) -> Signed:
         """1 HeadObject. The URL answers with an attachment, whatever the type of the bytes."""
         key = self._file(uri)
+        of = _of(version)
         try:
             with translated(uri):
-                size = self._client.head_object(Bucket=self._bucket, Key=key)["ContentLength"]
+                size = self._client.head_object(Bucket=self._bucket, Key=key, **of)["ContentLength"]
         except ResourceDoesNotExist:
-            raise self._missing(key) from None
+            raise self._missing(key) if version is None else _expired(uri) from None
         url = self._client.generate_presigned_url(
             "get_object",
             Params={
                 "Bucket": self._bucket,
                 "Key": key,
                 "ResponseContentDisposition": disposition(key.rpartition("/")[2]),
+                **of,
             },
             ExpiresIn=seconds,
         )
@@ -239,3 +260,18 @@ class S3Artifacts:
                 f"most {MAX_KEY_BYTES}."
             )
         return key
+
+
+class _Version(TypedDict, total=False):
+    VersionId: str
+
+
+def _of(version: str | None) -> _Version:
+    return {} if version is None else {"VersionId": version}
+
+
+def _expired(uri: str) -> ResourceDoesNotExist:
+    return ResourceDoesNotExist(
+        f"{uri!r} was overwritten or deleted, and the bucket no longer keeps what it was: its lifecycle "
+        "ends old versions."
+    )

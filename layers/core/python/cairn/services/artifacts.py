@@ -213,16 +213,17 @@ def _files(stores: Stores, uri: str, folder: str) -> dict[str, Sequence[object]]
     return {"files": files} if files else {}
 
 
-def download(stores: Stores, root: str, path: str) -> Download | Redirect:
-    """The bytes; or, where an answer cannot carry them, a URL to fetch them from."""
+def download(stores: Stores, root: str, path: str, version: str | None = None) -> Download | Redirect:
+    """The bytes, of a version of the file or the latest; or, where an answer cannot carry them, a URL to
+    fetch them from."""
     if not path:
         raise InvalidParameterValue("Artifact path refers to a directory, not a file: ''")
     uri = join(root, path)
-    chunks, length = stores.artifacts.open(uri)
+    chunks, length = stores.artifacts.open(uri, version)
     limit = stores.carriage.download
     if limit is not None and length > limit:
         chunks.close()
-        return Redirect(stores.artifacts.sign_download(uri, _DOWNLOAD_SECONDS).url)
+        return Redirect(stores.artifacts.sign_download(uri, _DOWNLOAD_SECONDS, version).url)
     return Download(chunks, length, path.rpartition("/")[2])
 
 

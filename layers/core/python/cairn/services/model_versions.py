@@ -1,6 +1,7 @@
 """Use-cases of model versions, but for their search."""
 
 import json
+from collections.abc import Mapping
 
 from cairn.domain import registry as rules
 from cairn.domain import registry_sources as sources
@@ -8,7 +9,7 @@ from cairn.domain.draft import Draft, Touch
 from cairn.domain.entities import DELETED, LoggedModel
 from cairn.domain.paths import join, safe_path
 from cairn.domain.registry import ModelVersion
-from cairn.errors import ResourceDoesNotExist
+from cairn.errors import InvalidParameterValue, ResourceDoesNotExist
 from cairn.protocol import render_registry as render
 from cairn.protocol.messages import registry as messages
 from cairn.services.artifacts import download, required_argument
@@ -16,6 +17,8 @@ from cairn.services.ports import RawCall, Result, Stores
 from cairn.services.registered_models import aliased, asked
 from cairn.sharing.caller import Caller
 
+MAX_PINS = 1_000
+"""Files of a version that are pinned; one of more is served as its files are."""
 VERSIONS_TAG = "mlflow.modelVersions"
 """On a logged model: the versions that were made of it, as JSON."""
 
@@ -56,7 +59,8 @@ def create_model_version(stores: Stores, caller: Caller, request: messages.Creat
         description=request.description,
         tags=tags,
     )
-    made = stores.registry.versions.create(version, asked(stores, caller, request.idempotency_key))
+    pins = {} if is_prompt else _pins(stores, version)
+    made = stores.registry.versions.create(version, asked(stores, caller, request.idempotency_key), pins)
     if model_id and not is_prompt:
         _tag_logged_model(stores, model_id, made)
     return _version(made)
@@ -125,11 +129,12 @@ def delete_model_version_tag(
 
 
 def get_model_version_artifact(stores: Stores, caller: Caller, call: RawCall) -> Result:
-    """A file of a version, by query: ``name``, ``version`` and ``path``."""
+    """A file of a version, by query: ``name``, ``version`` and ``path``. Where the bucket keeps versions it
+    is the file as it was when the version was made."""
     path = safe_path(required_argument(call, "path"))
     name, version = required_argument(call, "name"), required_argument(call, "version")
-    found = stores.registry.versions.get(name, rules.version_number(version))
-    return download(stores, _files(stores, found), path)
+    found, pins = stores.registry.versions.pinned(name, rules.version_number(version))
+    return download(stores, _files(stores, found), path, pins.get(path))
 
 
 def _lineage(stores: Stores, request: messages.CreateModelVersion) -> tuple[str, str, str]:
@@ -211,6 +216,21 @@ def _tag_logged_model(stores: Stores, model_id: str, version: ModelVersion) -> N
         draft.tags[VERSIONS_TAG] = json.dumps(held if made in held else [*held, made])
 
     stores.models.change(model_id, Touch(tags=frozenset({VERSIONS_TAG})), merge)
+
+
+def _pins(stores: Stores, version: ModelVersion) -> Mapping[str, str]:
+    """The versions of its files as they are now; those of a copied version are its own. None for files that
+    lie elsewhere, or are more than ``MAX_PINS``."""
+    named = sources.model_uri(version.source)
+    if named is not None and named.name is not None and named.version is not None:
+        return stores.registry.versions.pinned(named.name, int(named.version))[1]
+    try:
+        return stores.artifacts.versions(_files(stores, version), MAX_PINS)
+    except (
+        InvalidParameterValue,
+        ResourceDoesNotExist,
+    ):  # another bucket or scheme; a run that is not here
+        return {}
 
 
 def _files(stores: Stores, version: ModelVersion) -> str:

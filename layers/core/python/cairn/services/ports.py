@@ -170,8 +170,12 @@ class ArtifactStore(Protocol):
     def list(self, uri: str) -> Sequence[FileInfo]:
         """One level below ``uri``, by name; nothing for a file or what is missing (MLflow's rule)."""
 
-    def open(self, uri: str) -> tuple[ByteStream, int]:
-        """The bytes in chunks, and how many."""
+    def open(self, uri: str, version: str | None = None) -> tuple[ByteStream, int]:
+        """The bytes in chunks, and how many; of a version that ``versions`` named, or the latest."""
+
+    def versions(self, uri: str, most: int) -> Mapping[str, str]:
+        """The current version of each file below ``uri``, by path. Nothing where the store keeps no
+        versions, or where there are more than ``most`` files, or too many old versions to look through."""
 
     def save(self, uri: str, body: BinaryIO, length: int | None) -> None:
         """The whole file or nothing: readers never see a part of it. A body that ends before its
@@ -188,7 +192,7 @@ class ArtifactStore(Protocol):
     def abort_upload(self, uri: str, upload_id: str) -> None:
         """An upload that is gone already is no error."""
 
-    def sign_download(self, uri: str, seconds: int) -> Signed: ...
+    def sign_download(self, uri: str, seconds: int, version: str | None = None) -> Signed: ...
 
     def sign_upload(self, uri: str, seconds: int) -> Signed: ...
 

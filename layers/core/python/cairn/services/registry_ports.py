@@ -1,6 +1,6 @@
 """What use-cases ask of the model registry's stores, as protocols (see ``ports``)."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -49,11 +49,17 @@ class RegisteredModelStore(Protocol):
 class ModelVersionStore(Protocol):
     """Versions by their model's name and their number. What is not there raises ResourceDoesNotExist."""
 
-    def create(self, version: ModelVersion, asked: str | None) -> ModelVersion:
+    def create(
+        self, version: ModelVersion, asked: str | None, pins: Mapping[str, str] | None = None
+    ) -> ModelVersion:
         """The version with the model's next number, which nothing else ever has. ``asked``, an idempotency
-        key's hash: the same again is the version that it made, until that is deleted."""
+        key's hash: the same again is the version that it made, until that is deleted. ``pins``: the
+        artifact store's version of each file, by path."""
 
     def get(self, name: str, number: int) -> ModelVersion: ...
+
+    def pinned(self, name: str, number: int) -> tuple[ModelVersion, Mapping[str, str]]:
+        """With its pins."""
 
     def by_alias(self, name: str, alias: str) -> ModelVersion | None:
         """None where the model has no such alias."""

@@ -29,6 +29,7 @@
     a model asked for by key   RK#<idempotency key, hashed> #
     a version asked for by key RM#<id>       K#<idempotency key, hashed>
     model version              RV#<id>#<number> #
+    its files' versions        RV#<id>#<number> P
     long tag of a model        RM#<id>       G#<hash of the key>
     long tag of a version      RV#<id>#<number> G#<hash of the key>
     registered models by name  W#M           <name><id>
@@ -246,6 +247,11 @@ def version_partition(model: str, number: int) -> str:
 
 def version_head(model: str, number: int) -> Key:
     return Key(version_partition(model, number), HEAD)
+
+
+def version_pins(model: str, number: int) -> Key:
+    """Which versions of its files a model version is made of."""
+    return Key(version_partition(model, number), "P")
 
 
 def version_entry(model: str, number: int) -> Key:

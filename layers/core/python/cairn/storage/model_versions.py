@@ -20,7 +20,7 @@ from cairn.domain.registry import (
 )
 from cairn.errors import InvalidParameterValue
 from cairn.storage import keys
-from cairn.storage.codec import FORMAT
+from cairn.storage.codec import FORMAT, decode_json, encode_json
 from cairn.storage.expr import Absent, eq
 from cairn.storage.registry_items import (
     MAX_LONG_TAGS,
@@ -44,6 +44,7 @@ from cairn.storage.registry_items import (
 from cairn.storage.table import ConditionFailed, Delete, Item, Key, Put, Query, Table, TransactWrite
 
 _WALKED_AT_ONCE = 100
+_PINNED_BYTES = 300_000  # of all pins of a version: an item has room for 400 KB
 _MAX_VERSIONS = 2**32 - 1
 
 Model = Entity[ModelInfo]
@@ -57,12 +58,15 @@ class ModelVersions:
         self._table = table
         self._pause = pause
 
-    def create(self, version: ModelVersion, asked: str | None) -> ModelVersion:
+    def create(
+        self, version: ModelVersion, asked: str | None, pins: Mapping[str, str] | None = None
+    ) -> ModelVersion:
         """The version with its number, the model's next one. ``asked`` is an idempotency key's hash: the
         same again is the version that it made, until that is deleted.
 
         1 GetItem, 1 BatchGetItem, 1 TransactWriteItems of 6 (7 with a run, and with a key), and an item for
-        each long tag. The same key again: 1 GetItem more, then as ``get``.
+        each long tag, and for ``pins``: the artifact store's version of each file, by path. The same key
+        again: 1 GetItem more, then as ``get``.
         """
         name = version.name
 
@@ -78,7 +82,7 @@ class ModelVersions:
                 head = self._table.get(keys.version_head(model.identity, made))
                 if head is not None:
                     return self._whole(model, version_entity(head))
-            entity, writes = new_version(model, version)
+            entity, writes = new_version(model, version, pins)
             if asked is not None:
                 key = keys.version_asked(model.identity, asked)
                 item = {"pk": key.pk, "sk": key.sk, "f": FORMAT, "n": entity.number}
@@ -93,6 +97,14 @@ class ModelVersions:
         tags."""
         model, version = self._read(name, number)
         return self._whole(model, version)
+
+    def pinned(self, name: str, number: int) -> tuple[ModelVersion, Mapping[str, str]]:
+        """With the artifact store's version of each of its files, by path: as ``get``, 1 BatchGetItem more
+        where there are some."""
+        model, version = self._read(name, number)
+        at = keys.version_pins(model.identity, number)
+        item = self._table.batch_get([at]).get(at) if version.info.pinned else None
+        return self._whole(model, version), {} if item is None else decode_json(item["b"])
 
     def by_alias(self, name: str, alias: str) -> ModelVersion | None:
         """None where the model has no such alias. 1 GetItem, 1 BatchGetItem, 1 GetItem; more as ``get``."""
@@ -170,6 +182,7 @@ class ModelVersions:
                     model.put(),
                     list_put(model),
                     Delete(version.key, version.unchanged),
+                    *([Delete(keys.version_pins(model.identity, number))] if version.info.pinned else []),
                     *(Delete(key) for key in _entries(model.identity, entry_of(version))),
                     *(Delete(key) for key in apart[:MAX_LONG_TAGS]),
                 ]
@@ -233,7 +246,9 @@ class ModelVersions:
             query = replace(query, after=page.after)
 
 
-def new_version(model: Model, version: ModelVersion) -> tuple[Version, list[TransactWrite]]:
+def new_version(
+    model: Model, version: ModelVersion, pins: Mapping[str, str] | None = None
+) -> tuple[Version, list[TransactWrite]]:
     """A version with the model's next number, and all that is written for it."""
     info, created = model.info, version.creation_timestamp
     if info.last >= _MAX_VERSIONS:
@@ -258,6 +273,11 @@ def new_version(model: Model, version: ModelVersion) -> tuple[Version, list[Tran
     )
     info.prompts += entity.info.prompt
     beside = entity.set_tags(version.tags)
+    packed = encode_json(dict(pins)) if pins else b""
+    if packed and len(packed) <= _PINNED_BYTES:
+        at = keys.version_pins(model.identity, entity.number)
+        beside.append(Put({"pk": at.pk, "sk": at.sk, "f": FORMAT, "b": packed}))
+        entity.info.pinned = True
     entry = entry_of(entity)
     puts: list[TransactWrite] = [Put(entry.item(key)) for key in _entries(model.identity, entry)]
     return entity, [model.put(), list_put(model), entity.put(), *puts, *beside]

@@ -59,7 +59,7 @@ class ModelInfo:
 @dataclass(slots=True)
 class VersionInfo:
     """``epoch`` counts the stage's archiving moves when the version entered it: a later one archives the
-    version without writing it."""
+    version without writing it. ``pinned``: an item says which versions of its files it is made of."""
 
     created: int
     updated: int
@@ -71,6 +71,7 @@ class VersionInfo:
     run: str | None = None
     link: str | None = None
     model: str | None = None
+    pinned: bool = False
 
 
 Info = TypeVar("Info", ModelInfo, VersionInfo)

@@ -16,7 +16,7 @@ def sweep(table: Table, limit: int = AT_ONCE) -> int:
     """Remove ``limit`` versions, models and keys at most; how many those were. None: nothing is left.
 
     1 Query; for each model 1 Query of versions, 1 BatchGetItem per 100 of them, 1 BatchWriteItem per 5 or 6
-    (more with long tags); 1 Query of the rest.
+    (more with long tags and pins); 1 Query of the rest.
     """
     swept = 0
     for note in every(table, Query(keys.DELETED_MODELS)):
@@ -49,10 +49,11 @@ def _sweep_model(table: Table, note: Item, limit: int) -> int:
 
 
 def _sweep_versions(table: Table, model: str, entries: list[VersionEntry]) -> None:
-    """A version itself goes after its long tags, which it names."""
+    """A version itself goes after its long tags and pins, which it names."""
     heads = [keys.version_head(model, entry.number) for entry in entries]
-    versions = map(version_entity, table.batch_get(heads).values())
+    versions = list(map(version_entity, table.batch_get(heads).values()))
     beside = [keys.long_tag(version.key.pk, key) for version in versions for key in version.apart]
+    beside += [keys.version_pins(model, version.number) for version in versions if version.info.pinned]
     for entry in entries:
         beside += [
             keys.version_by_update(entry.updated, model, entry.number),
