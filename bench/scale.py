@@ -57,7 +57,7 @@ class Size:
 
 
 FULL = Size(1_000, 1_000_000, SHOWN[-1], 5.0)
-QUICK = Size(200, 500, 3, math.inf)
+QUICK = Size(200, 500, 6, math.inf)
 
 
 def main() -> None:
