@@ -34,9 +34,10 @@ class Hooks:
     def __init__(self, app: App) -> None:
         self.app = app
 
-    def send(self, method: str, path: str = "", body: object = None) -> Reply:
+    def send(self, method: str, path: str = "", body: object = None, key: str | None = None) -> Reply:
         content = None if body is None and method == "GET" else json.dumps(body or {})
-        answer = handle(self.app, event(method, API + path, content=content))
+        headers = {"Content-Type": ["application/json"]} | ({"Idempotency-Key": [key]} if key else {})
+        answer = handle(self.app, event(method, API + path, content=content, headers=headers))
         assert isinstance(answer.body, bytes)
         return Reply(answer.status, answer.headers, answer.body)
 
@@ -133,9 +134,7 @@ def test_a_name_must_stand_for_public_addresses(
 
 
 def test_a_replay_by_key_creates_once(hooks: Hooks) -> None:
-    headers = {"Content-Type": ["application/json"], "Idempotency-Key": ["k1"]}
-    request = event("POST", API, content=json.dumps(HOOK), headers=headers)
-    first, second = (handle(hooks.app, request).body for _ in range(2))
+    first, second = (hooks.send("POST", "", HOOK, key="k1").content for _ in range(2))
     assert first == second
     assert len(hooks.send("GET").json["webhooks"]) == 1
 
@@ -173,14 +172,34 @@ def test_after_a_crash_nothing_is_sent_unsigned_and_a_repetition_ends_it(
     }[call]
     before, after = (number, None) if place == "crash_before" else (None, number)
     with crashing(FaultyTable(table, crash_before=before, crash_after=after), secrets) as shaken:
-        shaken.send(method, path, body)
+        shaken.send(method, path, body, key="k1")
     with crashing(FaultyTable(table), secrets) as again:
-        for one in again.app.stores.webhooks.store.all():
+        after_crash = list(again.app.stores.webhooks.store.all())
+        assert secrets.held.keys() <= {one.webhook_id for one in after_crash}, "a secret of no webhook"
+        for one in after_crash:
             assert one.signed or call == "no secret", "a webhook that lost its signature"
-        repeated = again.send(method, path, body)
+            if call == "create" and one.webhook_id not in secrets.held:
+                assert one.status == "DISABLED", "a webhook that listens before it can sign"
+        repeated = again.send(method, path, body, key="k1")
         assert repeated.status in ((200, 404) if call == "delete" else (200,))
         left = list(again.app.stores.webhooks.store.all())
         assert len(left) == {"delete": 0}.get(call, len(left))
         for one in left:
             assert one.signed == (one.webhook_id in secrets.held)
+            assert one.status == "ACTIVE"
+    table.close()
+
+
+def test_a_late_replay_changes_nothing_that_was_changed_since() -> None:
+    table, secrets = SqliteTable(), MemorySecrets()
+    hook = {**HOOK, "url": "https://8.8.8.8/"}
+    with crashing(FaultyTable(table), secrets) as hooks:
+        made = hooks.send("POST", "", hook, key="k1").json["webhook"]["webhook_id"]
+        later = replace(hooks.app.stores, clock=lambda: hooks.app.stores.clock() + 1)
+        Hooks(replace(hooks.app, stores=later)).send(
+            "PATCH", f"/{made}", {"secret": "another", "status": "DISABLED"}
+        )
+        assert hooks.send("POST", "", hook, key="k1").status == 200
+        assert hooks.send("GET", f"/{made}").json["webhook"]["status"] == "DISABLED"
+    assert secrets.held == {made: "another"}
     table.close()

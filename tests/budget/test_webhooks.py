@@ -21,7 +21,7 @@ def test_requests(api: Api) -> None:
         api.send("DELETE", f"webhooks/{made}")
     assert not list(webhooks.store.all())
     costs = [[one.requests, one.write_units, one.read_units] for one in (created, read, updated, deleted)]
-    assert costs == [[1, 1, 0], [1, 0, 1], [3, 1, 2], [2, 1, 1]]
+    assert costs == [[3, 2, 1], [1, 0, 1], [3, 1, 2], [2, 1, 1]]
 
 
 def test_a_list(api: Api) -> None:

@@ -20,6 +20,7 @@ from cairn.domain.addresses import is_global
 from cairn.errors import InvalidParameterValue, ResourceDoesNotExist
 
 ACTIVE = "ACTIVE"
+DISABLED = "DISABLED"
 
 SIGNATURE = "X-MLflow-Signature"
 TIMESTAMP = "X-MLflow-Timestamp"

@@ -1,8 +1,8 @@
 """Use-cases of webhooks. They belong to the whole deployment, not to an experiment or a model.
 
-A secret is written before the webhook that needs it, and removed before it: what a crash leaves is a secret
-that nobody reads, or a webhook that sends nothing until its deletion is repeated; never one that sends
-without the signature that it should have.
+A webhook listens only when its secret is there, and its secret is removed before it: what a crash leaves is
+a webhook that sends nothing, which can be seen and deleted; never one that sends without the signature that
+it should have, and no secret without a webhook.
 """
 
 import uuid
@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from cairn.domain import webhooks as rules
-from cairn.domain.webhooks import ACTIVE, Webhook, WebhookEvent
+from cairn.domain.webhooks import ACTIVE, DISABLED, Webhook, WebhookEvent
 from cairn.errors import InvalidParameterValue
 from cairn.protocol import render_webhooks as render
 from cairn.protocol.messages import webhooks as messages
@@ -52,8 +52,27 @@ def create_webhook(stores: Stores, caller: Caller, request: messages.CreateWebho
         signed=bool(request.secret),
     )
     if request.secret:
-        stores.webhooks.secrets.put(webhook.webhook_id, request.secret)
+        return {"webhook": render.webhook(_create_signed(stores, webhook, request.secret))}
     return {"webhook": render.webhook(stores.webhooks.store.create(webhook))}
+
+
+def _create_signed(stores: Stores, webhook: Webhook, secret: str) -> Webhook:
+    """Disabled until its secret is there. A replay ends what a crash left; what was changed since it leaves
+    alone."""
+    store = stores.webhooks.store
+    held = store.create(replace(webhook, status=DISABLED))
+    if _is_changed(held):
+        return held
+    stores.webhooks.secrets.put(held.webhook_id, secret)
+    if held.status == webhook.status:
+        return held
+    return store.change(
+        held.webhook_id, lambda now: now if _is_changed(now) else replace(now, status=webhook.status)
+    )
+
+
+def _is_changed(webhook: Webhook) -> bool:
+    return webhook.last_updated_timestamp != webhook.creation_timestamp
 
 
 def list_webhooks(stores: Stores, caller: Caller, request: messages.ListWebhooks) -> Result:
