@@ -360,8 +360,10 @@ class _Execution:
     def _narrowed(self, reached: str) -> Iterator[Run | Pause]:
         """Few of the runs in the walk match: read the ranges, to pass over what is not in one, or to leave
         the walk for one that has few runs."""
+        # The beginning of a range tells little of the rest, its entries are in another order than the walk's.
+        seldom = self._matched * self._bounds.sieved <= self._seen
         for whole in self._ranges.whole(self._search.plan.walk.covers):
-            few = len(whole.run_ids) * self._bounds.sieved <= whole.entries
+            few = seldom and len(whole.run_ids) * self._bounds.sieved <= whole.entries
             self._top.rise(self._last)
             if whole.ended and len(whole.run_ids) <= self._bounds.probe:
                 self._answered = True
