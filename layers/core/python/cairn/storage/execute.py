@@ -360,7 +360,7 @@ class _Execution:
     def _narrowed(self, reached: str) -> Iterator[Run | Pause]:
         """Few of the runs in the walk match: read the ranges, to pass over what is not in one, or to leave
         the walk for one that has few runs."""
-        # The beginning of a range tells little of the rest, its entries are in another order than the walk's.
+        # The beginning of a range tells little of its rest: the entries are in another order.
         seldom = self._matched * self._bounds.sieved <= self._seen
         for whole in self._ranges.whole(self._search.plan.walk.covers):
             few = seldom and len(whole.run_ids) * self._bounds.sieved <= whole.entries
