@@ -6,9 +6,10 @@ UV_VERSION := 0.13.8
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
+SUDO := $(if $(filter-out 0,$(shell id -u)),sudo)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo local test lint types synth bench bench-scale deploy lock clean
+.PHONY: help setup demo local test browser lint types synth bench bench-scale deploy lock clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -30,8 +31,11 @@ demo: $(READY) ## Start a local Cairn, run the examples against it, keep serving
 local: $(READY) ## Serve Cairn from this machine, data in ./.cairn; options by ARGS="--port 5001"
 	@$(BIN)/cairn local $(ARGS)
 
-test: lint types ## Lint, types, and every test: what CI runs
+test: lint types browser ## Lint, types, and every test: what CI runs
 	$(BIN)/python -m pytest -n 2 --dist worksteal
+
+browser: ## Install Debian's Chromium, which the browser tests drive, where it is missing
+	@test -x /usr/bin/chromium || { $(SUDO) apt-get update -qq && $(SUDO) apt-get install -y -qq --no-install-recommends chromium; }
 
 lint: $(READY) ## Check rules and format with ruff
 	$(BIN)/ruff check .

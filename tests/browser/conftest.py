@@ -1,0 +1,107 @@
+"""A local server with runs and a model of the stock client, and a browser that tells of every fault.
+
+The browser is the system's Chromium (`make browser` installs Debian's). Without one these tests fail: they
+are never skipped.
+"""
+
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Browser, ConsoleMessage, Page, Request, Response, sync_playwright
+
+from tests.e2e.local_cairn import QUIET, LocalCairn, local_cairn
+
+CHROMIUM = Path("/usr/bin/chromium")
+PATIENCE_MS = 15_000
+HARMLESS = ("ResizeObserver loop completed with undelivered notifications.",)
+"""Console messages of the UI's own layout, in any browser and on any server."""
+
+
+@dataclass
+class Site:
+    """A page of the UI; ``faults`` are what a user would not want: failed requests, errors in the console,
+    anything sent elsewhere than to this server."""
+
+    uri: str
+    page: Page
+    faults: list[str] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.page.set_default_timeout(PATIENCE_MS)
+        self.page.on("response", self._answered)
+        self.page.on("request", self._asked)
+        self.page.on("requestfailed", self._failed)
+        self.page.on("console", self._said)
+        self.page.on("pageerror", lambda error: self.faults.append(f"error: {error}"))
+
+    def open(self, route: str) -> Page:
+        self.page.goto("about:blank")
+        self.page.goto(f"{self.uri}/#{route}")
+        return self.page
+
+    def _asked(self, request: Request) -> None:
+        if not request.url.startswith((self.uri, "data:", "blob:", "about:")):
+            self.faults.append(f"foreign: {request.url}")
+
+    def _answered(self, response: Response) -> None:
+        if response.status >= 400:
+            self.faults.append(f"{response.status} {response.request.method} {response.url}")
+
+    def _failed(self, request: Request) -> None:
+        if request.failure != "net::ERR_ABORTED":  # the page was left meanwhile
+            self.faults.append(f"failed: {request.url} {request.failure}")
+
+    def _said(self, message: ConsoleMessage) -> None:
+        if message.type == "error" and not any(text in message.text for text in HARMLESS):
+            self.faults.append(f"console: {message.text}")
+
+
+@dataclass(frozen=True)
+class Logged:
+    """What ``seed`` logged."""
+
+    server: LocalCairn
+    run_ids: list[str]
+
+
+@pytest.fixture(scope="session")
+def logged(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Logged]:
+    folder = tmp_path_factory.mktemp("browser")
+    with local_cairn("--data", str(folder / "data")) as server:
+        done = subprocess.run(
+            [sys.executable, "-W", "ignore", Path(__file__).with_name("seed.py"), server.uri],
+            env=os.environ | QUIET,
+            cwd=folder,
+            capture_output=True,
+            text=True,
+            timeout=120,
+            check=False,
+        )
+        assert done.returncode == 0, done.stderr
+        yield Logged(server, done.stdout.strip().splitlines()[-1].split())
+
+
+@pytest.fixture(scope="session")
+def chromium() -> Iterator[Browser]:
+    if not CHROMIUM.exists():
+        pytest.fail(f"{CHROMIUM} is missing: `make browser` installs it")
+    with sync_playwright() as playwright:
+        arguments = ["--no-sandbox", "--use-angle=swiftshader", "--enable-unsafe-swiftshader"]
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=arguments)
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def site(chromium: Browser, logged: Logged) -> Iterator[Site]:
+    """A fresh browser profile; at its end there must have been no fault."""
+    context = chromium.new_context(viewport={"width": 1500, "height": 1000}, locale="en-US")
+    opened = Site(logged.server.uri, context.new_page())
+    yield opened
+    context.close()
+    assert not opened.faults, "\n".join(opened.faults)
