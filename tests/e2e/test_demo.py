@@ -36,6 +36,8 @@ def test_the_demo_runs_every_example_and_ends() -> None:
     assert table["diabetes"] == ["13", "0"]
     assert table["digits"] == ["1", "1"]
     assert re.search(r"Tracking URI: http://127\.0\.0\.1:\d+", done.stdout)
+    page = r"http://127\.0\.0\.1:\d+/#/experiments/\d+/runs/[0-9a-f]{32}"
+    assert len(re.findall(rf"^ +{page}$", done.stdout, re.MULTILINE)) == 3
     assert "best of 12" in done.stdout
     assert re.search(r"models:/wine@champion loaded back: \d\d of 54 predictions right", done.stdout)
     event, _ = json.JSONDecoder().raw_decode(done.stdout, done.stdout.index("{\n"))
