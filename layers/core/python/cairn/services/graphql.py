@@ -117,7 +117,7 @@ def _told(errors: list[GraphQLError]) -> list[str] | None:
 
 @cache
 def _schema() -> GraphQLSchema:
-    """Built at the first query: 10 ms that a function's cold start does not pay."""
+    """Built at the first query, which imports graphql-core: a function's cold start pays for neither."""
     schema = build_schema(SCHEMA)
     for kind in schema.type_map.values():
         if isinstance(kind, GraphQLObjectType) and not kind.name.startswith("__"):
