@@ -172,7 +172,7 @@ class _Execution:
                 waiting = waiting[self._take(waiting) :]
 
     def _swept(self, pause: Pause | None) -> Iterator[Run | Pause]:
-        """What a sweep of everything gives."""
+        """What a sweep of everything gives: once it is at its end, all up to the ceiling."""
         if pause is None:
             yield from self._top.before(None)
             pause = self._risen()
@@ -180,7 +180,6 @@ class _Execution:
             yield pause
 
     def _risen(self) -> Pause | None:
-        """Everything up to the ceiling has been answered."""
         return None if self._top.ceiling is None else Pause(self._top.ceiling)
 
     def _pause(self, source: str, reached: str, number: int = 0) -> Pause:
