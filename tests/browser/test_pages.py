@@ -34,11 +34,15 @@ def test_runs_are_filtered_and_sorted(site: Site) -> None:
     assert names_of_runs(page) == ["run-2", "run-1", "run-0"]
     page.get_by_role("button", name="Sort: Created").click()
     page.get_by_placeholder("Search").last.fill("loss")
-    page.get_by_role("menuitemcheckbox", name="loss").click()
+    with page.expect_response(re.compile("runs/search")):  # then the page fills its boxes anew
+        page.get_by_role("menuitemcheckbox", name="loss").click()
     expect(page.get_by_role("button", name=re.compile("Sort: loss"))).to_be_visible()
+    expect(page.get_by_text("matching runs")).to_have_text("3 matching runs")
     search = page.get_by_placeholder(re.compile("metrics.rmse"))
     search.fill("metrics.acc > 0.75 and params.depth != '2'")
-    search.press("Enter")
+    expect(search).to_have_value("metrics.acc > 0.75 and params.depth != '2'")
+    with page.expect_response(re.compile("runs/search")):
+        search.press("Enter")
     expect(page.get_by_text("matching run")).to_have_text("1 matching run")
     assert names_of_runs(page) == ["run-1"]
 

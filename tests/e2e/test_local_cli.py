@@ -139,7 +139,7 @@ def test_a_terminal_that_is_idle_for_a_client_still_ends_clean(tmp_path: Path) -
         closing(socket.create_connection(("127.0.0.1", server.port))) as idle,
         closing(socket.create_connection(("127.0.0.1", server.port))) as half,
     ):
-        idle.sendall(b"GET /health HTTP/1.1\r\nHost: x\r\n\r\n")
+        idle.sendall(b"GET /health HTTP/1.1\r\nHost: localhost\r\n\r\n")
         assert b"200" in idle.recv(4096)
         half.sendall(b"POST /api/2.0/mlflow/runs/create HTTP/1.1\r\nContent-Length: 100\r\n\r\n{")
         assert server.end(signal.SIGINT) == 0

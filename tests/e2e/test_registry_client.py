@@ -24,13 +24,11 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalCairn]:
 
 
 @pytest.fixture
-def client(server: LocalCairn) -> Iterator[MlflowClient]:
-    before = mlflow.get_tracking_uri()
-    mlflow.set_tracking_uri(server.uri)
-    mlflow.set_registry_uri(server.uri)
-    yield MlflowClient()
-    mlflow.set_tracking_uri(before)
-    mlflow.set_registry_uri(before)
+def client(server: LocalCairn, monkeypatch: pytest.MonkeyPatch) -> MlflowClient:
+    """By the environment: what ``mlflow.set_tracking_uri`` sets outlasts a test."""
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", server.uri)
+    monkeypatch.setenv("MLFLOW_REGISTRY_URI", server.uri)
+    return MlflowClient()
 
 
 def _train(slope: float, name: str) -> str:
