@@ -7,6 +7,7 @@ connection belongs to one thread.
 import http.client
 import json
 import socket
+import sys
 import time
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -16,6 +17,10 @@ API = "/api/2.0/mlflow/"
 IDLE_SECONDS = 2.0
 """After this a connection is made anew: MLflow's server closes one that is idle for 5 s, while another
 server takes its time for instance."""
+
+_CRASHES, _PAUSE = 4, 1.0
+"""MLflow's server now and then answers the page of a crash (500, HTML); its client asks again, and so does
+this one, a second later. An error in JSON, Cairn's among them, is never asked again."""
 
 
 class Unexpected(AssertionError):
@@ -49,6 +54,18 @@ class Client:
             self._connection.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_QUICKACK, 1)
 
     def _call(self, method: str, target: str, body: bytes | None) -> dict[str, Any]:
+        for _ in range(_CRASHES):
+            status, content = self._exchange(method, target, body)
+            if not (status == 500 and content[:9].lower() == b"<!doctype"):
+                break
+            sys.stderr.write(f"{method} {target}: the server crashed over it, and is asked again\n")
+            time.sleep(_PAUSE)
+        if status != 200:
+            raise Unexpected(f"{method} {target}: {status} {content[:500]!r}")
+        answer: dict[str, Any] = json.loads(content)
+        return answer
+
+    def _exchange(self, method: str, target: str, body: bytes | None) -> tuple[int, bytes]:
         headers = {"Content-Type": "application/json"} if body is not None else {}
         if time.monotonic() - self._used > IDLE_SECONDS:
             self._connection.close()
@@ -58,7 +75,4 @@ class Client:
         response = self._connection.getresponse()
         content = response.read()
         self._used = time.monotonic()
-        if response.status != 200:
-            raise Unexpected(f"{method} {target}: {response.status} {content[:500]!r}")
-        answer: dict[str, Any] = json.loads(content)
-        return answer
+        return response.status, content
