@@ -1,6 +1,25 @@
-"""Shared by all suites: what a test recorded as ``report`` is printed at the end, from workers as well."""
+"""Shared by all suites: no tracking URI of an earlier test, and the printing of what tests report."""
+
+import os
+import sys
 
 import pytest
+
+
+@pytest.fixture(autouse=True)
+def no_tracking_uri_from_before() -> None:
+    """MLflow's server sets the URIs of its whole process to its own stores. Where a test runs it in this
+    process, the clients of later tests would ask those stores instead of what the environment names."""
+    if "mlflow" not in sys.modules:
+        return
+    from mlflow.tracking._model_registry import utils as registry
+    from mlflow.tracking._tracking_service import utils as tracking
+
+    if tracking._tracking_uri is not None:
+        tracking.set_tracking_uri(None)  # and the variable that it sets
+    if registry._registry_uri:
+        registry.set_registry_uri("")
+        os.environ.pop("MLFLOW_REGISTRY_URI", None)
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
