@@ -35,6 +35,7 @@ SAMPLES: dict[str, Any] = {
     "prompts": True,
     "partition": keys.registered_partition("00c0ffee" * 2),
     "webhook_id": "0b1c2d3e-0000-4000-8000-000000000001",
+    "holder": "444455556666",
 }
 """What functions that give a key are called with; a new parameter wants a sample."""
 PLACEHOLDERS = {
@@ -62,6 +63,7 @@ PLACEHOLDERS = {
     "epoch": "[0-9a-f]{8}",
     "hash of the key": "[0-9a-f]{32}",
     "idempotency key, hashed": ".+",
+    "account or organisation": r"\d{12}|o-[a-z0-9]+",
 }
 PREFIXES = {
     f"{name}_PREFIX"

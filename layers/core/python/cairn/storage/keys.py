@@ -41,6 +41,7 @@
     versions of a run          RR#<sha256 of the run id> <id>#<number>
     deleted model to sweep     W#S           <id>
     webhook                    W#H           <webhook>
+    grants of a holder         G#<account or organisation> #
 
 Experiments are 16 hex digits, runs 32, so that a run's id begins with its experiment's. Numbers in keys are
 fixed-width hex of an order-preserving unsigned integer. A group is a life-cycle stage and epoch (``a0``).
@@ -318,3 +319,8 @@ def name_prefix(name: str) -> str:
 
 def webhook(webhook_id: str) -> Key:
     return Key(WEBHOOKS, webhook_id)
+
+
+def grants(holder: str) -> Key:
+    """Of all grants that an account, or an organisation, holds."""
+    return Key(f"G#{holder}", HEAD)
