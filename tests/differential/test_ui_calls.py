@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from cairn.protocol.messages.ui import Anything
 from cairn.protocol.routes import Route
 from cairn.protocol.ui_routes import UI_ROUTES
 from tests.differential.cairn import Cairn, on_sqlite
@@ -15,6 +16,7 @@ from tests.differential.reference import Mlflow, Moment, mlflow_backend
 
 NOW = Moment(1_700_000_000_000, 5, "fox")
 UPLOAD = "/ajax-api/2.0/mlflow/upload-artifact"
+QUEUE = "/ajax-api/3.0/mlflow/review-queues/get-or-create-user"
 RUN = f"{0:016x}{5:016x}"
 
 OTHERWISE = {
@@ -25,6 +27,7 @@ OTHERWISE = {
     "GET /api/3.0/mlflow/assistant/providers": "in FastAPI, beside this application",
     "GET /api/3.0/mlflow/mcp-servers": "in FastAPI, beside this application",
     "GET /api/3.0/mlflow/review-queues/list": 'MLflow adds an empty "next_page_token"',
+    "GET /api/3.0/mlflow/label-schemas/list": 'MLflow adds an empty "next_page_token"',
 }
 ASKED: dict[str, Any] = {
     "/api/3.0/mlflow/traces/search": {"locations": [], "max_results": 5},
@@ -58,7 +61,7 @@ def named(route: Route) -> str:
 
 @pytest.mark.parametrize(
     "route",
-    [route for route in UI_ROUTES if route.use_case.startswith("ui.") and named(route) not in OTHERWISE],
+    [route for route in UI_ROUTES if route.request is Anything and named(route) not in OTHERWISE],
     ids=named,
 )
 def test_an_unused_feature_answers_as_mlflow_does(route: Route, backends: tuple[Mlflow, Cairn]) -> None:
@@ -80,6 +83,36 @@ def test_the_others_are_empty(name: str, backends: tuple[Mlflow, Cairn]) -> None
     assert reply.status == 200
     answer = json.loads(reply.body)
     assert answer == {"status": "disabled"} or not any(answer.values())
+
+
+@pytest.mark.parametrize(
+    "asked",
+    [
+        {"experiment_id": "0", "user": " Default "},
+        {"experiment_id": "0", "user": "ada"},
+        {"experiment_id": "0"},
+        {"user": "ada"},
+        {"experiment_id": "99", "user": "ada"},
+    ],
+    ids=str,
+)
+def test_the_queue_of_a_users_reviews_is_mlflows_but_for_its_id_and_times(
+    asked: dict[str, str], backends: tuple[Mlflow, Cairn]
+) -> None:
+    request = Request("POST", QUEUE, (), json.dumps(asked).encode())
+    theirs, ours = (backend.call(request, NOW) for backend in backends)
+    assert ours.status == theirs.status
+    told, said = json.loads(theirs.body), json.loads(ours.body)
+    if theirs.status == 200:
+        told, said = told["review_queue"], said["review_queue"]
+        assert told.keys() == said.keys()
+        for own in ("queue_id", "creation_time_ms", "last_update_time_ms"):
+            assert type(told.pop(own)) is type(said.pop(own))
+        assert said == told
+        again = json.loads(backends[1].call(request, NOW).body)
+        assert again == json.loads(ours.body)
+    else:
+        assert said["error_code"] == told["error_code"]
 
 
 @pytest.mark.parametrize(

@@ -2,11 +2,12 @@
 
 Some of it belongs to features that Cairn does not offer. Their lists are empty, as MLflow's are before a
 feature is used, so that a page which looks there shows that nothing is there; what would create or change
-something is no route.
+something is no route. One of those is asked for by merely looking: the page of reviews gets or creates the
+user's own queue, which therefore is there, and empty, for everybody.
 """
 
 from cairn.protocol.messages.graphql import GraphQL
-from cairn.protocol.messages.ui import Anything
+from cairn.protocol.messages.ui import Anything, GetOrCreateUserQueue
 from cairn.protocol.routes import Route
 
 _V2 = "/api/2.0/mlflow"
@@ -23,6 +24,7 @@ _NOTHING_THERE = (
     ("GET", f"{_V3}/gateway/model-definitions/list"),
     ("GET", f"{_V3}/gateway/secrets/list"),
     ("GET", f"{_V3}/review-queues/list"),
+    ("GET", f"{_V3}/label-schemas/list"),
 )
 
 UI_ROUTES = (
@@ -36,6 +38,13 @@ UI_ROUTES = (
     Route("GET", f"{_V3}/mcp-servers", Anything, "ui.mcp_servers", _READ),
     Route("GET", f"{_V3}/scorers/online-configs", Anything, "ui.scorer_configs", _READ),
     *(Route(method, path, Anything, "ui.nothing", _READ) for method, path in _NOTHING_THERE),
+    Route(
+        "POST",
+        f"{_V3}/review-queues/get-or-create-user",
+        GetOrCreateUserQueue,
+        "ui.user_queue",
+        "experiments:read",
+    ),
     Route(
         "POST",
         f"{_V2}/upload-artifact",

@@ -4,7 +4,9 @@ They are those of MLflow's own server where a feature is there but not used (ser
 server/assistant/api.py). A 404 would do, but shows as an error on some pages.
 """
 
-from cairn.protocol.messages.ui import Anything
+import hashlib
+
+from cairn.protocol.messages.ui import Anything, GetOrCreateUserQueue
 from cairn.services.ports import Result, Stores
 from cairn.sharing.caller import Caller
 
@@ -45,3 +47,23 @@ def assistant_settings(stores: Stores, caller: Caller, request: Anything) -> Res
 
 def assistant_providers(stores: Stores, caller: Caller, request: Anything) -> Result:
     return {"providers": []}
+
+
+def user_queue(stores: Stores, caller: Caller, request: GetOrCreateUserQueue) -> Result:
+    """The queue of a user's reviews, as old as its experiment and without an item. Nothing is stored: its
+    id follows from its names. Costs a read of the experiment, which must be there, as in MLflow."""
+    experiment = stores.experiments.get(request.experiment_id)
+    name = request.user.strip().lower()
+    names = f"{experiment.experiment_id}/{name}".encode()
+    return {
+        "review_queue": {
+            "queue_id": f"rq-{hashlib.sha256(names).hexdigest()[:32]}",
+            "experiment_id": experiment.experiment_id,
+            "name": name,
+            "queue_type": "USER",
+            "created_by": name,
+            "creation_time_ms": experiment.creation_time,
+            "last_update_time_ms": experiment.creation_time,
+            "users": [name],
+        }
+    }

@@ -1,7 +1,13 @@
-"""What MLflow's UI asks for on every page, and of features that are not offered: nothing of it is read."""
+"""What MLflow's UI asks for on every page, and of features that are not offered: little of it is read."""
 
 from cairn.protocol.message import Message
+from cairn.protocol.scalars import Given
 
 
 class Anything(Message):
     """Fields are ignored."""
+
+
+class GetOrCreateUserQueue(Message):
+    experiment_id: Given
+    user: Given
