@@ -36,6 +36,7 @@ SAMPLES: dict[str, Any] = {
     "partition": keys.registered_partition("00c0ffee" * 2),
     "webhook_id": "0b1c2d3e-0000-4000-8000-000000000001",
     "holder": "444455556666",
+    "share_name": "fraud",
 }
 """What functions that give a key are called with; a new parameter wants a sample."""
 PLACEHOLDERS = {
@@ -63,6 +64,7 @@ PLACEHOLDERS = {
     "epoch": "[0-9a-f]{8}",
     "hash of the key": "[0-9a-f]{32}",
     "idempotency key, hashed": ".+",
+    "share": "[A-Za-z0-9][A-Za-z0-9_.-]*",
     "account or organisation": r"\d{12}|o-[a-z0-9]+",
 }
 PREFIXES = {
@@ -101,6 +103,7 @@ def made() -> Iterator[tuple[str, Key]]:
             yield name, function(**by_name)
     yield "DETAILED", keys.experiment_list_entry(keys.DETAILED, RUN[:16], 5)
     yield "COUNTER", keys.COUNTER
+    yield "HEAD", keys.share(keys.HEAD)
     model, number = SAMPLES["model"], SAMPLES["number"]
     yield "model_list", keys.model_by_name("iris", model, prompts=False)
     yield "long_tag", keys.long_tag(keys.version_partition(model, number), "team")

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from cairn.domain.access import Pattern, Permission
 
-_ACCOUNT = re.compile(r"\d{12}")
+_ACCOUNT = re.compile(r"\d{12}", re.ASCII)
 _ORGANISATION = re.compile(r"o-[a-z0-9]{10,32}")
 _ROLE = re.compile(r"[\w+=,.@-]{1,64}", re.ASCII)
 """IAM's names of roles (CreateRole, API reference)."""

@@ -42,6 +42,8 @@
     deleted model to sweep     W#S           <id>
     webhook                    W#H           <webhook>
     grants of a holder         G#<account or organisation> #
+    share                      W#R           <share>
+    the reconciler's last run  W#R           #
 
 Experiments are 16 hex digits, runs 32, so that a run's id begins with its experiment's. Numbers in keys are
 fixed-width hex of an order-preserving unsigned integer. A group is a life-cycle stage and epoch (``a0``).
@@ -79,6 +81,7 @@ VERSIONS_BY_UPDATE = "W#V"
 VERSIONS_BY_CREATION = "W#C"
 DELETED_MODELS = "W#S"
 WEBHOOKS = "W#H"
+SHARES = "W#R"
 
 _MAX_VERSION = 2**32 - 1
 
@@ -324,3 +327,8 @@ def webhook(webhook_id: str) -> Key:
 def grants(holder: str) -> Key:
     """Of all grants that an account, or an organisation, holds."""
     return Key(f"G#{holder}", HEAD)
+
+
+def share(share_name: str) -> Key:
+    """``HEAD``, which no name can be, is what the reconciler notes."""
+    return Key(SHARES, share_name)
