@@ -7,30 +7,27 @@ on, before it has spent more than its bounds.
 """
 
 from collections import deque
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import chain, groupby, islice
 
 from cairn.domain.clock import Clock, system_clock
 from cairn.domain.entities import Run
-from cairn.domain.lifecycle import Stage, groups_of_view
 from cairn.errors import InvalidParameterValue
-from cairn.ids import experiment_hex
-from cairn.search import index
 from cairn.search.cursor import RESUMED
-from cairn.search.order import MISSING, NAN, Position
-from cairn.search.plan import DEFAULT_ORDER, LAST, Pause, Search, Span, Walk
+from cairn.search.plan import DEFAULT_ORDER, Pause, Search
 from cairn.storage import keys
 from cairn.storage.budget import BOUNDS, Bounds, Budget
-from cairn.storage.ranges import Ranges, encoded
+from cairn.storage.course import Course
+from cairn.storage.ranges import Ranges
 from cairn.storage.runs import Runs
 from cairn.storage.sweep import IDS, MARKS, RANGE, WALK, Progress, Top, read_progress
 from cairn.storage.table import Query, Table
-from cairn.storage.walk import Found, Walks, found_of, walk_key
+from cairn.storage.visible import Group, known_experiments, visible_groups
+from cairn.storage.walk import Found, Walks
 
 _BATCH = 99  # with their experiment's head they fill one BatchGetItem
 _MORE = 10  # runs that are read at least where a batch did not fill the page
-_FIRST, _FINAL = "0" * 48, "g" * 48  # before and after every position
 
 
 class RunIndex:
@@ -82,8 +79,17 @@ class _Execution:
         self._seen = self._matched = 0
         self._answered = False
         self._tried = before is not None and before.source == WALK and bool(before.number)
-        self._partitions: list[tuple[str, str]] = []
-        self._ranges = Ranges(self._walks, budget, self._partitions, search.plan.ranges)
+        self._experiments = known_experiments(search.experiment_ids)
+        self._groups: list[Group] = []
+        self._ranges = Ranges(self._walks, budget, self._groups, search.plan.ranges)
+        self._course = Course(
+            self._walks,
+            self._groups,
+            search.plan.walk,
+            search.ordering,
+            search.expected,
+            lambda: self._top.ceiling,
+        )
 
     def rows(self) -> Iterator[Run | Pause]:
         """Each run once, were it in a damaged index twice; that of an earlier page is behind the floor."""
@@ -105,7 +111,8 @@ class _Execution:
             named = ((run_id, run_id) for run_id in self._named(run_ids, before))
             yield from self._swept(self._sweep(IDS, named))
             return
-        self._partitions += self._visible()
+        self._groups += visible_groups(self._table, self._experiments, self._search.stages)
+        self._budget.spend(len(self._experiments))
         if before is not None and before.source == RANGE and not self._is_fresh(before):
             before = None
         if before is None or before.source in (MARKS, RANGE):
@@ -160,7 +167,7 @@ class _Execution:
     def _take(self, run_ids: Sequence[str], rank: object = None) -> int:
         runs, count = self._read(run_ids)
         for run in runs:
-            if self._matches(run) and (rank is None or self._rank(self._entry(run)) == rank):
+            if self._matches(run) and (rank is None or self._course.rank_of(run) == rank):
                 self._top.add(run)
         return count
 
@@ -194,29 +201,16 @@ class _Execution:
         return 0 <= self._time - progress.time <= self._bounds.patience
 
     def _named(self, run_ids: Sequence[str], before: Progress | None) -> list[str]:
-        wanted = {experiment_hex(one) for one in self._search.experiment_ids}
+        wanted = set(self._experiments)
         reached = "" if before is None else before.reached
         return sorted({one for one in run_ids if one > reached and one[:16] in wanted})
-
-    def _visible(self) -> Iterator[tuple[str, str]]:
-        """Experiment and group of everything that the view shows."""
-        experiments = [
-            found for one in self._search.experiment_ids if (found := experiment_hex(one)) is not None
-        ]
-        heads = self._table.batch_get([keys.experiment_head(one) for one in experiments])
-        self._budget.spend(len(experiments))
-        for experiment in experiments:
-            head = heads.get(keys.experiment_head(experiment))
-            if head is not None:
-                stage = Stage(head["st"], head["ep"])
-                yield from ((experiment, group) for group in groups_of_view(stage, self._search.stages))
 
     def _marks(self, before: Progress | None) -> Iterator[tuple[str, str]]:
         """Which runs are taken from memory. In the default order a run has its place from the beginning:
         there only those count that changed their group since."""
         natural = self._search.plan.walk.field == DEFAULT_ORDER and not self._search.plan.ranges
         reached = before.reached if before is not None and before.source == MARKS else ""
-        for experiment in dict.fromkeys(experiment for experiment, _ in self._partitions):
+        for experiment in dict.fromkeys(experiment for experiment, _ in self._groups):
             after = reached if reached[:16] == experiment else None
             while experiment >= reached[:16]:
                 page = self._walks.query(Query(keys.dirty_partition(experiment), after=after))
@@ -256,7 +250,7 @@ class _Execution:
     def _walk(self) -> Iterator[Run | Pause]:
         """A batch of facts at a time, at least one; a Pause ends it."""
         before, plan = self._progress, self._search.plan
-        start = self._start()
+        start = self._course.start(self._search.after)
         if before is not None and before.source == WALK and before.reached:
             start = before.reached
         self._tried = self._tried or len(plan.ranges) <= (plan.walk.covers is not None)
@@ -278,7 +272,7 @@ class _Execution:
         itself. Of a group that is being swept already this is what is left of it."""
         groups: list[list[Found]] = []
         size, reached = 0, ""
-        for rank, group in groupby(self._entries(start), self._rank):
+        for rank, group in groupby(self._course.entries(start), self._course.rank):
             held = list(islice(group, self._bounds.group + 1))
             if len(held) > self._bounds.group:
                 if groups:
@@ -309,24 +303,21 @@ class _Execution:
             runs, count = self._read([found.run_id for group in groups for found in group])
             if count < len(groups[0]):
                 group = groups.popleft()
-                yield from self._sorted_out(self._rank(group[0]), iter(group))
+                yield from self._sorted_out(self._course.rank(group[0]), iter(group))
                 continue
             by_id = {run.info.run_id: run for run in runs}
             while groups and len(groups[0]) <= count:
                 group = groups.popleft()
                 count -= len(group)
                 self._seen += len(group)
-                agreeing = [run for one in group if (run := self._agreeing(by_id, one)) is not None]
+                agreeing = [
+                    run
+                    for one in group
+                    if (run := by_id.get(one.run_id)) is not None and self._course.is_of(one, run)
+                ]
                 yield from self._merged(sorted(agreeing, key=self._top.key))
             if groups and self._budget.is_spent():
                 yield self._pause(WALK, _sort_key(group[-1]))
-
-    def _agreeing(self, runs: Mapping[str, Run], found: Found) -> Run | None:
-        """The run of an entry that says what the facts say: an entry is a hint."""
-        run = runs.get(found.run_id)
-        if run is None or found.position != keys.run_position(run.info.start_time, found.run_id):
-            return None
-        return run if not self._search.plan.walk.by_value or found.value == self._value(run) else None
 
     def _merged(self, runs: Sequence[Run]) -> Iterator[Run | Pause]:
         for run in runs:
@@ -346,7 +337,7 @@ class _Execution:
         pause = self._sweep(WALK, found, rank=rank)
         if pause is not None:
             yield pause
-        elif self._top.ceiling is not None and self._rank(found_of(self._place(self._top.ceiling))) == rank:
+        elif self._top.ceiling is not None and self._course.rank_at(self._top.ceiling) == rank:
             yield from self._swept(None)
 
     def _is_rare(self) -> bool:
@@ -380,88 +371,6 @@ class _Execution:
         if run_id in self._dirty or run_id in self._top.taken:
             return True
         return self._members is not None and run_id not in self._members
-
-    def _rank(self, found: Found) -> object:
-        """Equal for entries whose order is in the facts. Those of a text that was cut share a value."""
-        walk = self._search.plan.walk
-        match walk.ties:
-            case "value":
-                return found.value
-            case "start":
-                return found.position[:16]
-            case "all":
-                return ""
-        return found.value if walk.by_value and index.is_cut(found.value) else found
-
-    def _start(self) -> str | None:
-        """Where the walk begins: behind its floor, or with the group of equal rank that the floor is in."""
-        after = self._search.after
-        return None if after is None or self._search.plan.walk.ties == "all" else self._place(after)
-
-    def _place(self, position: Position, tied: str = _FIRST) -> str:
-        """The end of the sort key of a position; where its rank is shared, what comes before those of its
-        rank, or (``_FINAL``) after them."""
-        walk = self._search.plan.walk
-        tail = keys.run_position(int(position[-2][1]), str(position[-1][1]))
-        if walk.ties == "all":
-            return tied
-        if walk.ties == "start":
-            return tail[:16] + tied[16:]
-        if not walk.by_value:
-            return tail
-        value = self._encoded(*position[0])
-        return value + (tied if walk.ties == "value" or index.is_cut(value) else tail)
-
-    def _value(self, run: Run) -> str:
-        """What the run's entry in the walked field would be; empty where it has none."""
-        return self._encoded(*self._search.ordering.columns[0].place(run))
-
-    def _entry(self, run: Run) -> Found:
-        """Where the walk should meet the run."""
-        value = self._value(run) if self._search.plan.walk.by_value else ""
-        return Found(value, keys.run_position(run.info.start_time, run.info.run_id))
-
-    def _encoded(self, place: int, value: int | float | str) -> str:
-        if place == MISSING:
-            return ""
-        return index.NANS if place == NAN else encoded(self._search.plan.walk.field, value)
-
-    def _entries(self, start: str | None) -> Iterator[Found]:
-        """The walk's entries in order: values, NaN, and, by the default order, what has none."""
-        walk = self._search.plan.walk
-        if not walk.by_value:
-            yield from self._found(walk, None if start is None else start[-len(_FIRST) :])
-            return
-        value = "v" if start is None else start[: -len(_FIRST)]
-        if value[:1] == index.VALUES:
-            yield from self._found(walk, start)
-            start = None
-        if walk.with_nan and value:
-            span = Span(index.NANS, index.NANS + LAST)
-            yield from self._found(Walk(walk.field, (span,), ascending=True, by_value=True), start)
-            start = None
-        if walk.with_missing:
-            all_runs = Walk(DEFAULT_ORDER, (Span("", LAST),), ascending=True, by_value=False)
-            yield from self._found(all_runs, start)
-
-    def _phase(self, found: Found) -> int:
-        """Values come first, then NaN, then what has none."""
-        by_value = self._search.plan.walk.by_value
-        return (index.VALUES, index.NANS, "").index(found.value[:1]) if by_value else 0
-
-    def _found(self, walk: Walk, start: str | None) -> Iterator[Found]:
-        """The entries of a walk, up to the ceiling."""
-        partitions = [keys.index_partition(*partition, walk.field) for partition in self._partitions]
-        key = walk_key(walk)
-        edge: tuple[Position | None, Found] = None, Found("", "")
-        for found in self._walks.merged(partitions, walk, start, self._search.expected + _MORE):
-            ceiling = self._top.ceiling
-            if ceiling is not None:
-                if ceiling is not edge[0]:
-                    edge = ceiling, found_of(self._place(ceiling, _FINAL))
-                if (self._phase(found), key(found)) > (self._phase(edge[1]), key(edge[1])):
-                    return
-            yield found
 
     # -- facts ---------------------------------------------------------------------------------------
 
