@@ -48,9 +48,10 @@ class RunSpec:
     """What the runs of an experiment are like. Shares are of all runs; those of ``deleted`` and ``dirty``
     are spread evenly and exact, the others are drawn for each metric of each run.
 
-    ``text_bytes`` is what params and tags hold together, of 64 characters in no order, so that it hardly
-    compresses. ``family``: of so many runs the first is the parent of the others. ``same_start``: so many
-    consecutive runs start in the same millisecond.
+    ``ties``: such shares of the first metrics one by one. ``text_bytes`` is what params and tags hold
+    together, of 64 characters in no order, so that it hardly compresses. ``family``: of so many runs the
+    first is the parent of the others. ``same_start``: so many consecutive runs start in the same
+    millisecond.
     """
 
     metrics: int = 4
@@ -58,6 +59,7 @@ class RunSpec:
     tags: int = 3
     text_bytes: int = 200
     tied: float = 0.0
+    ties: tuple[float, ...] = ()
     missing: float = 0.0
     nan: float = 0.0
     deleted: float = 0.0
@@ -115,7 +117,7 @@ def sample(spec: RunSpec, experiment_id: str, number: int) -> Sample:
         tags=tags,
         late_tags=_texts("tag", spec.tags, spec, number),
         deleted=is_deleted(spec, number),
-        dirty=_is_among(number, spec.dirty),
+        dirty=is_dirty(spec, number),
     )
 
 
@@ -134,13 +136,18 @@ def metric_value(spec: RunSpec, number: int, key: int) -> float | None:
         return None
     if kind < spec.missing + spec.nan:
         return math.nan
-    if kind < spec.missing + spec.nan + spec.tied:
+    tied = spec.ties[key] if key < len(spec.ties) else spec.tied
+    if kind < spec.missing + spec.nan + tied:
         return TIED
     return _fraction(number, 1_001 + 2 * key)
 
 
 def is_deleted(spec: RunSpec, number: int) -> bool:
     return _is_among(number, spec.deleted)
+
+
+def is_dirty(spec: RunSpec, number: int) -> bool:
+    return _is_among(number, spec.dirty)
 
 
 def choice(number: int, name: str) -> str:

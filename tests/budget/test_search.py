@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from bench.filled import Filled, filled
-from bench.load import RunSpec, load
+from bench.load import TIED, RunSpec, is_dirty, load, metric_value, run_id_of
 from tests.budget.conftest import Api, Units, metrics, pairs, units
 
 SMALL, LARGE = 1_000, 20_000
@@ -27,6 +27,7 @@ class Site:
 
     def __init__(self, server: Filled, specs: dict[int, RunSpec]) -> None:
         self._server = server
+        self._specs = specs
         self._experiments = {}
         for runs, spec in specs.items():
             self._experiments[runs] = server.experiment(f"{spec}-{runs}")
@@ -53,6 +54,17 @@ class Site:
             token, number = page["next_page_token"], number + 1
         return found
 
+    def start(self, runs: int, count: int) -> None:
+        """Start so many more runs, of the kind of the others, which nobody has indexed."""
+        spec = replace(self._specs[runs], dirty=1)
+        load(self._server.table, self._experiments[runs], spec, range(runs, runs + count))
+
+    def dirty(self, runs: int, started: int) -> set[str]:
+        """The ids of those that are dirty, the last so many included."""
+        experiment, spec = self._experiments[runs], self._specs[runs]
+        numbers = [number for number in range(runs) if is_dirty(spec, number)]
+        return {run_id_of(experiment, number) for number in (*numbers, *range(runs, runs + started))}
+
 
 Make = Callable[..., Site]
 
@@ -72,7 +84,7 @@ def make(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Make]:
         yield one
 
 
-PLAIN = RunSpec(metrics=2, params=1, tags=1, text_bytes=40)
+PLAIN = RunSpec(metrics=4, params=1, tags=1, text_bytes=40, ties=(0, 0, 0.5, 0.9))
 
 
 @pytest.mark.parametrize(
@@ -115,31 +127,58 @@ def test_pages_cost_the_same_in_any_number_of_runs(
     assert site.costs(SMALL, (1, 2), **query) == costs
 
 
-@pytest.mark.parametrize("tied", [0.5, 0.9])
-def test_ties_cost_no_more(make: Make, tied: float) -> None:
-    """A page that an edge of the tied runs cuts takes a request or two more."""
-    site = make(RunSpec(metrics=1, params=1, tags=0, text_bytes=20, tied=tied), large=5_000)
-    for query in (BY_METRIC, BY_METRIC_UP):
-        for runs, numbers in ((SMALL, range(1, 10)), (5_000, range(1, 50, 4))):
-            costs = site.costs(runs, tuple(numbers), **query)
-            assert max(requests for requests, _, _ in costs) <= 7
-            assert max(reads for _, _, reads in costs) <= 120
-            assert costs[1:-1].count([5, 0, 116]) + costs[1:-1].count([6, 0, 117]) >= len(costs) - 4
+@pytest.mark.parametrize(("metric", "pages"), [(2, 54), (3, 16)], ids=["50% tied", "90% tied"])
+def test_ties_cost_no_more(make: Make, metric: int, pages: int) -> None:
+    """Going down, what lies among different values begins with a query of the value that the page before
+    ended with. Within a tie that is the page itself; a page that an edge of the tie cuts has both."""
+    site = make(PLAIN)
+    for runs in (SMALL, LARGE):
+        values = [metric_value(PLAIN, number, metric) or 0 for number in range(runs)]
+        tied, greater = values.count(TIED), sum(value > TIED for value in values)
+        numbers = tuple(range(1, min(pages, runs // 100 - 1) + 1))
+        assert 100 < greater < 100 * numbers[-2] or runs == SMALL, "pages on both sides of the edge"
+        name = f"metrics.metric_{metric:03d}"
+        down = site.costs(runs, numbers, order_by=[f"{name} DESC"])
+        for number, cost in zip(numbers, down, strict=True):
+            first, behind = 100 * (number - 1), 100 * number + 1
+            if behind <= greater or first > greater + tied:
+                assert cost == ([5, 0, 116] if number == 1 else [6, 0, 117]), number
+            elif first > greater and behind <= greater + tied:
+                assert cost == [5, 0, 116], number
+            else:
+                assert cost[0] <= 7, number
+                assert cost[2] <= 120, number
+        assert site.costs(runs, numbers, order_by=[f"{name} ASC"]) == [[5, 0, 116]] * len(numbers)
 
 
-@pytest.mark.parametrize(
-    ("dirty", "natural", "others"), [(200, [5, 0, 118], [7, 0, 310]), (500, [5, 0, 123], [10, 0, 618])]
-)
-def test_dirty_runs_are_read_once_each(make: Make, dirty: int, natural: Units, others: Units) -> None:
-    """500 of them: <= 25 requests, <= 2,500 units; in the default order they are not read at all."""
-    small = RunSpec(metrics=1, params=1, tags=0, text_bytes=20, dirty=dirty / SMALL)
-    site = make(replace(small, dirty=dirty / 5_000), small, large=5_000)
-    for runs in (SMALL, 5_000):
-        assert site.costs(runs, (1, 2)) == [natural, natural]
-        first, second = site.costs(runs, (1, 2), **BY_METRIC)
-        assert first[0] <= others[0]
-        assert second[0] <= others[0] + 1
-        assert others[2] <= first[2] <= others[2] + dirty
+def test_dirty_runs_are_read_once_each(make: Make) -> None:
+    """500 of them: <= 25 requests, <= 2,500 units; in the default order they are not read at all. 200 lie
+    anywhere among the others, 300 more have just been started."""
+    spec = RunSpec(metrics=1, params=1, tags=0, text_bytes=20)
+    site = make(replace(spec, dirty=200 / LARGE), replace(spec, dirty=200 / SMALL))
+    for runs in (SMALL, LARGE):
+        assert site.costs(runs, (1, 2, 3)) == [[5, 0, 118]] * 3
+        assert site.costs(runs, (1, 2, 3), size=10, **BY_PARAM) == [[7, 0, 220]] * 3
+        _check_dirty(site, runs, 0, [7, 0, 310])
+        site.start(runs, 300)
+        assert site.costs(runs, (1, 2, 3)) == [[5, 0, 123]] * 3
+        assert site.costs(runs, (1,), size=10, **BY_PARAM) == [[9, 0, 516]]  # all of the page is dirty
+        _check_dirty(site, runs, 300, [10, 0, 618])
+
+
+def _check_dirty(site: Site, runs: int, started: int, by_metric: Units) -> None:
+    """One batch of facts holds 99 runs: with two dirty ones that is the page, and who comes next; else 11
+    are read behind them. Going down, a page begins with a query of the value that the last ended with."""
+    dirty = site.dirty(runs, started)
+    requests, _, reads = by_metric
+    for order, down in ((BY_METRIC, True), (BY_METRIC_UP, False)):
+        token = ""
+        for number in (1, 2, 3):
+            cost, page = site.page(runs, token, **order)
+            again = down and number > 1
+            behind = sum(run["info"]["run_id"] in dirty for run in page["runs"]) < 2
+            assert cost == [requests + again + behind, 0, reads + again + 11 * behind]
+            token = page["next_page_token"]
 
 
 def test_a_view_costs_what_it_shows(make: Make) -> None:
@@ -157,14 +196,13 @@ def test_a_view_costs_what_it_shows(make: Make) -> None:
             assert first[2] <= 120
 
 
-def test_facts_of_8_kb_cost_three_units_a_run(tmp_path: Path) -> None:
+def test_facts_of_8_kb_cost_three_units_a_run(make: Make) -> None:
     """Head and two shards, each rounded up to 4 KB; the shards of all runs are read together."""
-    spec = RunSpec(metrics=20, params=30, tags=10, text_bytes=8_000)
-    with filled(tmp_path / "table.db") as server:
-        site = Site(server, {300: spec, 600: spec})
-        for runs in (300, 600):
-            assert site.costs(runs, (1, 2)) == [[8, 0, 334], [8, 0, 334]]
-            assert site.costs(runs, (1, 2), **BY_METRIC) == [[8, 0, 334], [9, 0, 335]]
+    site = make(RunSpec(metrics=1, params=8, tags=0, text_bytes=8_000))
+    for runs, last in ((SMALL, 9), (LARGE, 50)):
+        assert site.costs(runs, (1, 2, last)) == [[8, 0, 334]] * 3
+        by_metric = site.costs(runs, (1, 2, last), **BY_METRIC)
+        assert by_metric == [[8, 0, 334], [9, 0, 335], [9, 0, 335]]
 
 
 DEAREST: list[dict[str, Any]] = [
