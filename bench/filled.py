@@ -17,7 +17,7 @@ from cairn.http import App, handle
 from cairn.services.ports import ArtifactStore, BlobStore, Stores
 from cairn.services.registry_ports import Registry
 from cairn.services.webhook_ports import Webhooks
-from cairn.sharing.caller import local_caller
+from cairn.sharing.fronts import local_front
 from cairn.storage.datasets import Datasets
 from cairn.storage.execute import RunIndex
 from cairn.storage.experiments import Experiments
@@ -57,7 +57,7 @@ class Filled:
             clock=lambda: self.now,
             bits=lambda count: random.getrandbits(count) if self.bits is None else self.bits,
         )
-        self.app = App(stores, local_caller, max_body=10_000_000)
+        self.app = App(stores, local_front, max_body=10_000_000)
 
     def post(self, path: str, body: dict[str, Any]) -> Any:
         """What the API answers, which is 200."""

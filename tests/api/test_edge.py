@@ -18,7 +18,7 @@ from cairn.http import Answer, handle, raw_methods, to_lambda
 from cairn.protocol.route_table import ROUTES
 from cairn.protocol.routes import served_paths
 from cairn.services import server
-from cairn.sharing.caller import iam_caller
+from cairn.sharing.fronts import deployed_front
 from tests.api.client import JSON, V2, Client, event
 
 
@@ -85,8 +85,9 @@ def test_a_local_server_knows_only_its_own_user(client: Client, identity: Mappin
 
 
 def test_a_local_name_is_nobody_in_aws(client: Client) -> None:
-    app = replace(client.app, read_caller=iam_caller)
+    app = replace(client.app, front_of=deployed_front)
     request = event("GET", f"{V2}/experiments/get", query={"experiment_id": ["0"]})
+    request["resource"] = request["requestContext"]["resourcePath"] = "/{proxy+}"
     assert handle(app, request).status == 401
     request["requestContext"]["identity"] = {"userArn": "arn:aws:iam::123456789012:user/team/ada"}
     assert handle(app, request).status == 200

@@ -59,7 +59,7 @@ def put(store: S3Artifacts, path: str, data: bytes) -> None:
 
 
 def caller() -> Caller:
-    return local_caller({"user": "local:ada"})
+    return local_caller({"identity": {"user": "local:ada"}})
 
 
 def create(stores: Stores, source: str = MODEL) -> None:

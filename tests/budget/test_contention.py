@@ -20,7 +20,7 @@ from typing import Any
 import pytest
 
 from cairn.http import App
-from cairn.sharing.caller import local_caller
+from cairn.sharing.fronts import local_front
 from cairn.storage import dirty, keys
 from cairn.storage.meter import Meter
 from cairn.storage.table import Table
@@ -97,7 +97,7 @@ def recorder(tmp_path: Path) -> Iterator[Recorder]:
     meter, clock = Meter(), SetClock(TIME)
     with sqlite_table(tmp_path, meter) as table:
         stores = use_case_stores(table, MemoryBlobs(), clock=clock)
-        api = Api(App(stores, local_caller, 10_000_000), meter, clock, table)
+        api = Api(App(stores, local_front, 10_000_000), meter, clock, table)
         yield Recorder(api, table, api.experiment())
 
 

@@ -16,7 +16,7 @@ from cairn.artifacts.folder import FolderArtifacts
 from cairn.domain.entities import Run
 from cairn.search.plan import Pause, Search
 from cairn.services.ports import Stores
-from cairn.sharing.caller import Caller
+from cairn.sharing.fronts import local_front
 from cairn.storage.datasets import Datasets
 from cairn.storage.dynamodb import DynamoDBTable, create_table
 from cairn.storage.execute import RunIndex
@@ -61,7 +61,7 @@ class Cairn:
         table = self._stack.enter_context(self._open(self._number))
         stores = _stores(table, self._folder, self._given)
         stores.experiments.ensure_default(now)  # type: ignore[attr-defined]
-        self._app = http.App(stores, lambda identity: Caller("", "", "local", "ada"), max_body=10_000_000)
+        self._app = http.App(stores, local_front, max_body=10_000_000)
 
     def call(self, request: Request, moment: Moment) -> Reply:
         assert self._app is not None

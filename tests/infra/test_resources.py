@@ -4,6 +4,7 @@ import pytest
 
 from cairn.protocol.route_table import ROUTES
 from cairn.protocol.routes import Function, Route, served_paths
+from cairn.sharing.fronts import SIGNED_PARTS
 from infra.resources import PROXY, Resource, plan, resolve
 
 PLAN = plan(ROUTES)
@@ -50,6 +51,11 @@ def test_another_method_of_a_fixed_answer_reaches_a_function() -> None:
 def test_the_api_has_few_resources() -> None:
     """A REST API holds 300; a stack holds 500 resources of all kinds, and each method is one of them."""
     assert PLAN.count() <= 60
+
+
+def test_every_resource_belongs_to_a_front() -> None:
+    """A request that another resource took is refused: nobody would vouch for its caller."""
+    assert {child.part for child in PLAN.children} == SIGNED_PARTS
 
 
 def test_no_resource_has_two_variable_children() -> None:

@@ -24,7 +24,7 @@ from cairn.services.ports import ArtifactStore, BlobStore, Carriage, Stores
 from cairn.services.registry_ports import Registry
 from cairn.services.webhook_ports import Webhooks
 from cairn.settings import Settings
-from cairn.sharing.caller import iam_caller, local_caller
+from cairn.sharing.fronts import deployed_front, local_front
 from cairn.storage.budget import bounds_of
 from cairn.storage.datasets import Datasets
 from cairn.storage.dirty import QUIET
@@ -70,14 +70,14 @@ _LOCAL_LOCATION = "mlflow-artifacts:/"
 
 
 def build(settings: Settings) -> App:
-    """A deployed function: DynamoDB and S3, callers by their AWS signature."""
+    """A deployed function: DynamoDB and S3, callers as API Gateway checked them."""
     return App(
         _aws_stores(
             settings,
             Carriage(upload=_LAMBDA_FILE, download=_LAMBDA_FILE),
             lambda table: _remote_webhooks(table, settings),
         ),
-        iam_caller,
+        deployed_front,
         max_body=_LAMBDA_BODY,
         max_answer=_LAMBDA_ANSWER,
     )
@@ -257,7 +257,7 @@ def ensure_default(app: App) -> None:
 
 
 def _local(stores: Stores) -> App:
-    app = App(stores, local_caller, max_body=_LOCAL_BODY)
+    app = App(stores, local_front, max_body=_LOCAL_BODY)
     ensure_default(app)
     return app
 

@@ -31,7 +31,8 @@ from cairn.protocol.parse import parse_body, parse_query
 from cairn.protocol.route_table import ROUTER
 from cairn.protocol.routes import Route
 from cairn.services.ports import Download, RawCall, Redirect, Result, Stores, Text
-from cairn.sharing.caller import ANYONE, Caller, ReadCaller
+from cairn.sharing.caller import ANYONE, Caller
+from cairn.sharing.fronts import Front, FrontOf
 
 JSON_TYPE = "application/json"
 
@@ -45,14 +46,14 @@ _TOO_LARGE = (
 
 @dataclass(frozen=True, slots=True)
 class App:
-    """What a request needs beside itself.
+    """What a request needs beside itself. ``front_of`` says who vouches for its caller.
 
     ``max_body`` limits a message's body, not an artifact's; ``max_answer`` an answer that is held in memory
     (Lambda returns 6 MB; None for no limit). Both in bytes.
     """
 
     stores: Stores
-    read_caller: ReadCaller
+    front_of: FrontOf
     max_body: int
     max_answer: int | None = None
 
@@ -68,7 +69,8 @@ class Answer:
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """An event, read once: ``path`` is decoded, header names are in lower case.
+    """An event, read once: ``path`` is decoded and without its front's root, header names are in lower
+    case. ``context`` is the event's ``requestContext``, for the front alone.
 
     ``body`` is given apart where it is bytes of any size.
     """
@@ -77,7 +79,8 @@ class Request:
     path: str
     headers: Mapping[str, str]
     query: Mapping[str, Sequence[str]]
-    identity: Mapping[str, object]
+    front: Front
+    context: Mapping[str, object]
     request_id: str
     content: str | None
     is_base64: bool
@@ -91,7 +94,7 @@ def handle(app: App, event: Mapping[str, Any], body: BinaryIO | None = None) -> 
     """
     request_id = "unknown"
     try:
-        request = read_event(event, body)
+        request = read_event(event, app.front_of(event), body)
         request_id = request.request_id
         return _answer(app, request)
     except CairnError as error:
@@ -103,14 +106,15 @@ def handle(app: App, event: Mapping[str, Any], body: BinaryIO | None = None) -> 
         return _error(InternalError(f"Internal error. The request's id is {request_id}."))
 
 
-def read_event(event: Mapping[str, Any], body: BinaryIO | None = None) -> Request:
+def read_event(event: Mapping[str, Any], front: Front, body: BinaryIO | None = None) -> Request:
     context = event.get("requestContext") or {}
     return Request(
         method=event["httpMethod"],
-        path=decoded(event["path"]),
+        path=decoded(front.within(event["path"])),
         headers=_headers(event),
         query=_query(event),
-        identity=context.get("identity") or {},
+        front=front,
+        context=context,
         request_id=str(context.get("requestId") or "unknown"),
         content=event.get("body"),
         is_base64=bool(event.get("isBase64Encoded")),
@@ -147,7 +151,7 @@ def to_lambda(answer: Answer) -> dict[str, Any]:
 def _answer(app: App, request: Request) -> Answer:
     match = ROUTER.match(request.method, request.path)
     route = match.route
-    caller = ANYONE if route.function == "gateway" else app.read_caller(request.identity)
+    caller = ANYONE if route.function == "gateway" else request.front.read(request.context)
     use_case = _use_case(route)
     result = use_case(app.stores, caller, _argument(app, request, route, match.params))
     return _success(app, request, result)
