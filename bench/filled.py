@@ -13,10 +13,12 @@ from typing import Any, cast
 from bench.cpu import event
 from bench.load import INDEXED, START, USER, RunSpec, Sample, random_bits, sample
 from bench.workloads import expect
+from cairn.domain.access import DEPLOYMENT
 from cairn.http import App, handle
 from cairn.services.ports import ArtifactStore, BlobStore, Stores
 from cairn.services.registry_ports import Registry
 from cairn.services.webhook_ports import Webhooks
+from cairn.sharing.authorize import everything
 from cairn.sharing.fronts import local_front
 from cairn.storage.datasets import Datasets
 from cairn.storage.execute import RunIndex
@@ -24,7 +26,10 @@ from cairn.storage.experiments import Experiments
 from cairn.storage.history import History
 from cairn.storage.indexer import Indexer
 from cairn.storage.meter import Meter
+from cairn.storage.model_versions import ModelVersions
 from cairn.storage.models import LoggedModels
+from cairn.storage.registered_models import RegisteredModels
+from cairn.storage.registry_index import RegistryIndex
 from cairn.storage.runs import Runs
 from cairn.storage.sqlite import SqliteTable
 
@@ -42,22 +47,27 @@ class Filled:
     bits: int | None = None
 
     def __post_init__(self) -> None:
-        runs = Runs(self.table, lambda _: None, lambda: self.now)
+        runs = Runs(self.table, lambda _: None, lambda: self.now, access=DEPLOYMENT)
+        models = RegisteredModels(self.table, lambda _: None)
         stores = Stores(
-            experiments=Experiments(self.table, lambda experiment_id: f"mlflow-artifacts:/{experiment_id}"),
+            experiments=Experiments(
+                self.table, lambda experiment_id: f"mlflow-artifacts:/{experiment_id}", DEPLOYMENT
+            ),
             runs=runs,
             index=RunIndex(self.table, runs, time.monotonic),
             indexer=Indexer(self.table, lambda: self.now),
-            history=History(self.table),
-            datasets=Datasets(self.table, cast(BlobStore, None)),
-            models=LoggedModels(self.table, lambda _: None),
-            registry=cast(Registry, None),
+            history=History(self.table, DEPLOYMENT),
+            datasets=Datasets(self.table, cast(BlobStore, None), DEPLOYMENT),
+            models=LoggedModels(self.table, lambda _: None, DEPLOYMENT),
+            registry=Registry(
+                models, ModelVersions(self.table, lambda _: None), RegistryIndex(self.table, models)
+            ),
             webhooks=cast(Webhooks, None),
             artifacts=cast(ArtifactStore, None),
             clock=lambda: self.now,
             bits=lambda count: random.getrandbits(count) if self.bits is None else self.bits,
         )
-        self.app = App(stores, local_front, max_body=10_000_000)
+        self.app = App(stores, local_front, everything, max_body=10_000_000)
 
     def post(self, path: str, body: dict[str, Any]) -> Any:
         """What the API answers, which is 200."""

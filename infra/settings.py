@@ -47,6 +47,13 @@ class Settings(BaseModel):
         "accounts:111111111111,222222222222 or any-aws-principal. Each caller needs "
         "execute-api:Invoke of its own as well.",
     )
+    owner_roles: str = Field(
+        default="",
+        max_length=1024,
+        pattern=r"^[\w+=,.@* -]*$",
+        description="The roles of this account that may do everything, by name, with * at the end for all "
+        "that begin so, comma-separated. Empty: every principal of the account that may invoke the API.",
+    )
     keep_data: bool = Field(
         default=True,
         description="Keep the table and the bucket when the stack is deleted, and protect the table.",

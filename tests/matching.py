@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
+from cairn.domain.access import Access
 from cairn.domain.entities import Run
 from cairn.search.plan import Search
 
@@ -12,6 +13,9 @@ class MatchingIndex:
     """``services.ports.RunIndex`` over runs in memory."""
 
     runs: Iterable[Run]
+
+    def scoped(self, access: Access) -> "MatchingIndex":
+        return self
 
     def search(self, search: Search) -> Iterator[Run]:
         ordering = search.ordering

@@ -176,6 +176,8 @@ class ApiStack(Stack):
                 "CAIRN_BUCKET": self._data.bucket.bucket_name,
                 "CAIRN_ARTIFACT_PREFIX": permissions.ARTIFACTS,
                 "CAIRN_ARTIFACT_ROOT": _ROOTS[self._settings.artifacts],
+                "CAIRN_ACCOUNT": self.account,
+                "CAIRN_OWNER_ROLES": self._settings.owner_roles,
                 **quiet,
                 **(environment or {}),
             },

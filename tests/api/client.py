@@ -42,12 +42,14 @@ def event(
 ) -> dict[str, Any]:
     """A REST API's proxy event, payload version 1."""
     return {
+        "resource": "/{proxy+}",
         "httpMethod": method,
         "path": path,
         "multiValueHeaders": {name: list(values) for name, values in headers.items()},
         "multiValueQueryStringParameters": query and {name: list(v) for name, v in query.items()},
         "requestContext": {
             "requestId": "request-1",
+            "resourcePath": "/{proxy+}",
             "identity": {"user": "local:ada"} if identity is None else identity,
         },
         "body": content,

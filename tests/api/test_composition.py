@@ -8,12 +8,18 @@ import pytest
 from moto import mock_aws
 
 from cairn.app import build, build_local_aws
+from cairn.domain.access import DEPLOYMENT
 from cairn.http import App, handle, to_lambda
 from cairn.settings import Settings
 from tests.api.client import V2, event
 
 SETTINGS = Settings.from_environment(
-    {"CAIRN_TABLE": "runs", "CAIRN_BUCKET": "bytes", "AWS_REGION": "eu-west-1"}
+    {
+        "CAIRN_TABLE": "runs",
+        "CAIRN_BUCKET": "bytes",
+        "AWS_REGION": "eu-west-1",
+        "CAIRN_ACCOUNT": "123456789012",
+    }
 )
 SIGNED = {"userArn": "arn:aws:iam::123456789012:user/ada"}
 
@@ -51,7 +57,7 @@ def test_a_function_says_where_artifacts_lie(deployed: App) -> None:
     """The client's plugin asks, to tell this server's bucket from any other."""
     answer = _send(deployed, event("GET", "/api/3.0/mlflow/server-info", identity={}))
     root = json.loads(answer["body"])["cairn_artifact_root"]
-    assert deployed.stores.experiments.get("0").artifact_location.startswith(f"{root}/")
+    assert deployed.stores.scoped(DEPLOYMENT).experiments.get("0").artifact_location.startswith(f"{root}/")
 
 
 def test_a_function_carries_no_large_file(deployed: App) -> None:

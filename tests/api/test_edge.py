@@ -19,6 +19,7 @@ from cairn.protocol.route_table import ROUTES
 from cairn.protocol.routes import served_paths
 from cairn.services import server
 from cairn.sharing.fronts import deployed_front
+from cairn.storage.experiments import Experiments
 from tests.api.client import JSON, V2, Client, event
 
 
@@ -156,16 +157,16 @@ def test_a_body_over_the_limit_is_refused_before_it_is_read_whole(client: Client
     assert stream.tell() == 1_001
 
 
-def _with_large_answer(client: Client, monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
+def _with_large_answer(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
     experiment = Experiment("0", "Default", "s3://b/0", "active", 1, 1, {"note": '"' * 50_000})
-    monkeypatch.setattr(client.app.stores.experiments, "get", lambda experiment_id: experiment)
+    monkeypatch.setattr(Experiments, "get", lambda self, experiment_id: experiment)
     return event("GET", f"{V2}/experiments/get", query={"experiment_id": ["0"]}, headers={})
 
 
 def test_an_answer_over_the_limit_is_compressed_for_who_takes_that(
     client: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    request = _with_large_answer(client, monkeypatch)
+    request = _with_large_answer(monkeypatch)
     request["multiValueHeaders"] = {"Accept-Encoding": ["gzip, deflate"]}
     answer = handle(replace(client.app, max_answer=100_000), request)
     assert answer.headers["Content-Encoding"] == "gzip"
@@ -177,7 +178,7 @@ def test_an_answer_over_the_limit_is_compressed_for_who_takes_that(
 def test_an_answer_over_the_limit_is_a_clear_refusal_otherwise(
     client: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    request = _with_large_answer(client, monkeypatch)
+    request = _with_large_answer(monkeypatch)
     answer = handle(replace(client.app, max_answer=100_000), request)
     assert answer.status == 400
     assert b"Ask for less at once" in bytes(answer.body)  # type: ignore[arg-type]
@@ -190,7 +191,7 @@ def test_the_unexpected_is_an_internal_error_that_tells_only_its_id(
     def broken(*_: object) -> None:
         raise RuntimeError("the password is swordfish")
 
-    monkeypatch.setattr(client.app.stores.experiments, "get", broken)
+    monkeypatch.setattr(Experiments, "get", broken)
     with caplog.at_level(logging.ERROR, logger=http.__name__):
         failed = client.get("experiments/get", experiment_id="0")
     assert failed.error == (500, "INTERNAL_ERROR")

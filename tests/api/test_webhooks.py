@@ -13,6 +13,7 @@ import pytest
 from cairn.app import build_local
 from cairn.http import App, handle
 from cairn.protocol.route_table import ROUTES
+from cairn.sharing.authorize import everything
 from cairn.sharing.fronts import local_front
 from cairn.storage.sqlite import SqliteTable
 from cairn.webhooks.deliver import SecretMissing
@@ -150,7 +151,7 @@ def test_ids_are_no_paths(tmp_path: Path) -> None:
 @contextmanager
 def crashing(table: FaultyTable, secrets: MemorySecrets) -> Iterator[Hooks]:
     stores = use_case_stores(table, MemoryBlobs())
-    app = App(replace(stores, webhooks=webhooks(table, secrets)), local_front, max_body=10_000)
+    app = App(replace(stores, webhooks=webhooks(table, secrets)), local_front, everything, max_body=10_000)
     yield Hooks(app)
 
 

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from cairn.http import App, handle
+from cairn.sharing.authorize import everything
 from cairn.sharing.fronts import local_front
 from cairn.storage.engine import EngineTable
 from cairn.storage.meter import Measurement, Meter
@@ -108,7 +109,7 @@ def api_on(engine: str, folder: Path) -> Iterator[Api]:
     meter, clock = Meter(), SetClock()
     with open_table(engine, folder, meter) as table:
         stores = use_case_stores(table, MemoryBlobs(), clock=clock)
-        yield Api(App(stores, local_front, max_body=10_000_000), meter, clock, table)
+        yield Api(App(stores, local_front, everything, max_body=10_000_000), meter, clock, table)
 
 
 def metrics(keys: int, steps: int = 1, first: int = 0) -> list[dict[str, Any]]:

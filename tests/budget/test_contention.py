@@ -20,6 +20,7 @@ from typing import Any
 import pytest
 
 from cairn.http import App
+from cairn.sharing.authorize import everything
 from cairn.sharing.fronts import local_front
 from cairn.storage import dirty, keys
 from cairn.storage.meter import Meter
@@ -97,7 +98,7 @@ def recorder(tmp_path: Path) -> Iterator[Recorder]:
     meter, clock = Meter(), SetClock(TIME)
     with sqlite_table(tmp_path, meter) as table:
         stores = use_case_stores(table, MemoryBlobs(), clock=clock)
-        api = Api(App(stores, local_front, 10_000_000), meter, clock, table)
+        api = Api(App(stores, local_front, everything, 10_000_000), meter, clock, table)
         yield Recorder(api, table, api.experiment())
 
 

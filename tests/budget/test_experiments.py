@@ -12,6 +12,7 @@ import pytest
 
 from cairn.domain.entities import ACTIVE, DELETED, Experiment
 from cairn.http import App
+from cairn.sharing.authorize import everything
 from cairn.sharing.fronts import local_front
 from cairn.storage import keys
 from cairn.storage.limits import item_size
@@ -60,7 +61,10 @@ def workspace(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Api]:
     with sqlite_table(tmp_path_factory.mktemp("workspace"), meter) as table:
         load(table, EXPERIMENTS)
         yield Api(
-            App(use_case_stores(table, MemoryBlobs()), local_front, 10_000_000), meter, SetClock(), table
+            App(use_case_stores(table, MemoryBlobs()), local_front, everything, 10_000_000),
+            meter,
+            SetClock(),
+            table,
         )
 
 

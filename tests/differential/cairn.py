@@ -13,9 +13,11 @@ from moto import mock_aws
 from cairn import http
 from cairn.artifacts.blobs import FolderBlobs
 from cairn.artifacts.folder import FolderArtifacts
+from cairn.domain.access import DEPLOYMENT, Access
 from cairn.domain.entities import Run
 from cairn.search.plan import Pause, Search
 from cairn.services.ports import Stores
+from cairn.sharing.authorize import everything
 from cairn.sharing.fronts import local_front
 from cairn.storage.datasets import Datasets
 from cairn.storage.dynamodb import DynamoDBTable, create_table
@@ -61,7 +63,7 @@ class Cairn:
         table = self._stack.enter_context(self._open(self._number))
         stores = _stores(table, self._folder, self._given)
         stores.experiments.ensure_default(now)  # type: ignore[attr-defined]
-        self._app = http.App(stores, local_front, max_body=10_000_000)
+        self._app = http.App(stores, local_front, everything, max_body=10_000_000)
 
     def call(self, request: Request, moment: Moment) -> Reply:
         assert self._app is not None
@@ -78,16 +80,18 @@ def _stores(table: Table, folder: Path, given: _Given) -> Stores:
     def bits(count: int) -> int:
         return (given.bits << 64 | given.bits) >> (128 - count)
 
-    runs = Runs(table, lambda attempt: None, lambda: given.now)
+    runs = Runs(table, lambda attempt: None, lambda: given.now, access=DEPLOYMENT)
     indexer = Indexer(table, lambda: given.now, quiet=0)
     return Stores(
-        experiments=Experiments(table, lambda experiment_id: f"mlflow-artifacts:/{experiment_id}"),
+        experiments=Experiments(
+            table, lambda experiment_id: f"mlflow-artifacts:/{experiment_id}", DEPLOYMENT
+        ),
         runs=runs,
         index=_NowAndThenIndexed(RunIndex(table, runs, lambda: 0.0), indexer),
         indexer=indexer,
-        history=History(table),
-        datasets=Datasets(table, FolderBlobs(folder / "blobs")),
-        models=LoggedModels(table, lambda attempt: None),
+        history=History(table, DEPLOYMENT),
+        datasets=Datasets(table, FolderBlobs(folder / "blobs"), DEPLOYMENT),
+        models=LoggedModels(table, lambda attempt: None, DEPLOYMENT),
         registry=registry(table),
         webhooks=webhooks(table),
         artifacts=FolderArtifacts(folder, folder / "staging"),
@@ -103,6 +107,10 @@ class _NowAndThenIndexed:
         self._index = index
         self._indexer = indexer
         self._searches = 0
+
+    def scoped(self, access: Access) -> "_NowAndThenIndexed":
+        self._index = self._index.scoped(access)
+        return self
 
     def search(self, search: Search) -> Iterator[Run | Pause]:
         self._searches += 1

@@ -27,6 +27,7 @@ from mlflow.entities import (
 )
 
 from cairn.domain import entities
+from cairn.domain.access import DEPLOYMENT
 from cairn.services.ports import Stores
 from cairn.storage.experiments import Experiments
 from cairn.storage.sqlite import SqliteTable
@@ -71,7 +72,7 @@ class Universe:
         """Stores that hold the same."""
         fake: Any = cast("Any", None)
         return Stores(
-            experiments=Experiments(self.table, str),
+            experiments=Experiments(self.table, str, DEPLOYMENT),
             runs=fake,
             index=MatchingIndex(self.runs),
             indexer=fake,
@@ -211,7 +212,7 @@ def _read(universe: Universe, run_ids: list[str]) -> None:
     store = universe.reference
     universe.runs = [_run(store.get_run(run_id)) for run_id in run_ids]
     found = store.search_experiments(ViewType.ALL, max_results=1000)
-    experiments = Experiments(universe.table, str)
+    experiments = Experiments(universe.table, str, DEPLOYMENT)
     for one in found:
         experiments.add(
             entities.Experiment(

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from cairn.domain import runs as changes
+from cairn.domain.access import DEPLOYMENT
 from cairn.domain.draft import Draft, Touch
 from cairn.domain.entities import ACTIVE, LoggedModel, Metric
 from cairn.events.derive import events
@@ -146,7 +147,7 @@ def test_sequences_rise_and_ids_differ(seen: Watched, stores: Aggregates) -> Non
 
 def test_a_logged_model_is_ready_once(seen: Watched, stores: Aggregates) -> None:
     experiment = stores.experiment()
-    models = LoggedModels(seen.table, lambda attempt: None)
+    models = LoggedModels(seen.table, lambda attempt: None, DEPLOYMENT)
     model_id = new_model_id(experiment, stores.bits.getrandbits)
     model = LoggedModel(model_id, experiment, "forest", "", 1, 1, "LOGGED_MODEL_PENDING", ACTIVE)
     seen.changes()

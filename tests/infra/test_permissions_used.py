@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from cairn.domain.access import DEPLOYMENT
 from cairn.domain.draft import Draft, Touch
 from cairn.domain.entities import ACTIVE, LoggedModel, Run, RunInfo
 from cairn.domain.registry import ModelVersion, RegisteredModel
@@ -65,7 +66,7 @@ def actions(requests: list[str]) -> set[str]:
 
 
 def test_bootstrap_sends_what_it_may(table: SqliteTable, requests: list[str]) -> None:
-    experiments = Experiments(table, lambda experiment_id: f"s3://bucket/{experiment_id}")
+    experiments = Experiments(table, lambda experiment_id: f"s3://bucket/{experiment_id}", DEPLOYMENT)
     experiments.ensure_default(1)
     experiments.ensure_default(2)
     assert actions(requests) == set(permissions.MAKE_DEFAULT)
@@ -74,8 +75,11 @@ def test_bootstrap_sends_what_it_may(table: SqliteTable, requests: list[str]) ->
 def test_artifacts_sends_what_it_may(table: SqliteTable, requests: list[str]) -> None:
     """Its use-cases read a run's or a model's artifact root, whatever else is logged there, and a version's
     location and pins."""
-    Experiments(table, lambda experiment_id: f"s3://bucket/{experiment_id}").ensure_default(1)
-    runs, models = Runs(table, lambda attempt: None, lambda: 1), LoggedModels(table, lambda attempt: None)
+    Experiments(table, lambda experiment_id: f"s3://bucket/{experiment_id}", DEPLOYMENT).ensure_default(1)
+    runs, models = (
+        Runs(table, lambda attempt: None, lambda: 1, access=DEPLOYMENT),
+        LoggedModels(table, lambda attempt: None, DEPLOYMENT),
+    )
     # More than one item holds, and nothing that compresses.
     many = {f"param-{n}": sha512(bytes([n])).hexdigest() * 2 for n in range(100)}
     info = RunInfo(RUN_ID, "0", "name", "user", "RUNNING", 0, None, ACTIVE, "")
@@ -103,8 +107,8 @@ def test_the_indexer_sends_what_it_may(table: SqliteTable, requests: list[str], 
     """A run that outgrows one item, logs enough to be folded, and loses a hundred entries at once; one that
     is not there. GetItem is for what no single indexer meets: another one at the same run."""
     now = 1
-    runs = Runs(table, lambda attempt: None, lambda: now)
-    Experiments(table, lambda experiment_id: f"s3://bucket/{experiment_id}").ensure_default(1)
+    runs = Runs(table, lambda attempt: None, lambda: now, access=DEPLOYMENT)
+    Experiments(table, lambda experiment_id: f"s3://bucket/{experiment_id}", DEPLOYMENT).ensure_default(1)
     many = {f"param-{n}": sha512(bytes([n])).hexdigest() * 2 for n in range(100)}
     info = RunInfo(RUN_ID, "0", "name", "user", "RUNNING", 0, None, ACTIVE, "")
     runs.create(Run(info))
@@ -134,7 +138,7 @@ def test_the_indexer_sends_what_it_may(table: SqliteTable, requests: list[str], 
 
 
 def test_overdue_sends_what_it_may(table: SqliteTable, requests: list[str]) -> None:
-    experiments = Experiments(table, lambda experiment_id: f"s3://bucket/{experiment_id}")
+    experiments = Experiments(table, lambda experiment_id: f"s3://bucket/{experiment_id}", DEPLOYMENT)
     experiments.ensure_default(1)
     table.put(dirty.put(RUN_ID, 1, moved=False))
     requests.clear()

@@ -10,6 +10,7 @@ from types import SimpleNamespace
 from typing import cast
 
 from cairn.domain import runs as changes
+from cairn.domain.access import DEPLOYMENT
 from cairn.domain.clock import Clock
 from cairn.domain.entities import ACTIVE, Metric, Run, RunInfo
 from cairn.ids import new_run_id
@@ -57,9 +58,13 @@ class Aggregates:
 
 
 def aggregates(table: Table, seed: int = 0, clock: Clock = lambda: NOW) -> Aggregates:
-    experiments = Experiments(table, lambda experiment_id: f"mlflow-artifacts:/{experiment_id}")
+    experiments = Experiments(table, lambda experiment_id: f"mlflow-artifacts:/{experiment_id}", DEPLOYMENT)
     return Aggregates(
-        table, experiments, Runs(table, lambda attempt: None, clock), History(table), random.Random(seed)
+        table,
+        experiments,
+        Runs(table, lambda attempt: None, clock, access=DEPLOYMENT),
+        History(table, DEPLOYMENT),
+        random.Random(seed),
     )
 
 
@@ -89,8 +94,8 @@ class MemoryBlobs:
 
 def registry(table: Table, pause: Callable[[int], None] = lambda attempt: None) -> Registry:
     """The model registry's stores."""
-    models = RegisteredModels(table, pause)
-    return Registry(models, ModelVersions(table, pause), RegistryIndex(table, models, lambda: 0.0))
+    models, versions = RegisteredModels(table, pause, DEPLOYMENT), ModelVersions(table, pause, DEPLOYMENT)
+    return Registry(models, versions, RegistryIndex(table, models, lambda: 0.0))
 
 
 class MemorySecrets:
@@ -134,11 +139,12 @@ def use_case_stores(table: Table, blobs: MemoryBlobs, seed: int = 0, clock: Cloc
         index=RunIndex(table, found.runs, lambda: 0.0),
         indexer=Indexer(table, clock, quiet=0),
         history=found.history,
-        datasets=Datasets(table, blobs),
-        models=LoggedModels(table, lambda attempt: None),
+        datasets=Datasets(table, blobs, DEPLOYMENT),
+        models=LoggedModels(table, lambda attempt: None, DEPLOYMENT),
         registry=registry(table),
         webhooks=webhooks(table),
         artifacts=cast(ArtifactStore, SimpleNamespace(versions=lambda uri, most: {})),
         clock=clock,
         bits=random.Random(seed).getrandbits,
+        access=DEPLOYMENT,
     )

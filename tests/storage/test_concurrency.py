@@ -9,6 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from cairn.domain import runs as changes
+from cairn.domain.access import DEPLOYMENT
 from cairn.domain.clock import system_clock
 from cairn.domain.entities import Metric
 from cairn.domain.metrics import merge_latest
@@ -42,7 +43,7 @@ def stores(request: pytest.FixtureRequest, table: EngineTable) -> Aggregates:
     found = aggregates(used)
     shared = random.Random(1)
     pause = Retry(random=shared.random, sleep=lambda seconds: time.sleep(seconds / 20))
-    found.runs = Runs(used, lambda attempt: pause.wait(attempt + 1), system_clock)
+    found.runs = Runs(used, lambda attempt: pause.wait(attempt + 1), system_clock, access=DEPLOYMENT)
     return found
 
 

@@ -13,6 +13,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from cairn.domain.access import DEPLOYMENT
 from cairn.domain.entities import Metric
 from cairn.domain.metrics import distinct, history_order, identity
 from cairn.storage import fold, folded, keys
@@ -285,8 +286,8 @@ def test_a_crash_around_any_request_of_a_fold_loses_nothing(
                 pass
             for _ in range(2):
                 for key in ("m0", "m1"):
-                    assert seen(History(table).points(run_id, key)) == expected(logged, key)
-                    assert seen(walk(History(table), run_id, key, 37)) == expected(logged, key)
+                    assert seen(History(table, DEPLOYMENT).points(run_id, key)) == expected(logged, key)
+                    assert seen(walk(History(table, DEPLOYMENT), run_id, key, 37)) == expected(logged, key)
                 Fold(table).fold(run_id, quiet=True)
             assert items(table, run_id, keys.LOG_PREFIX) == []
     assert number > 7
@@ -311,7 +312,7 @@ def test_a_second_folder_between_any_two_requests_changes_nothing(
             met = engine.interrupted
             if met:
                 for key in ("m0", "m1"):
-                    assert seen(History(table).points(run_id, key)) == expected(logged, key)
+                    assert seen(History(table, DEPLOYMENT).points(run_id, key)) == expected(logged, key)
                 nothing_but_what_is_listed(table, run_id)
     assert number > 7
 
@@ -331,7 +332,7 @@ def test_a_fold_between_any_two_requests_of_a_reader_hides_nothing(
             with folded_run(engine_name, folder) as (table, run_id, logged):
                 fold_now = partial(Fold(table).fold, run_id, quiet=True)
                 engine = InterruptedEngine(table, number, fold_now)
-                assert seen(reading(History(at_once(engine)), run_id)) == expected(logged, "m0")
+                assert seen(reading(History(at_once(engine), DEPLOYMENT), run_id)) == expected(logged, "m0")
                 met = engine.interrupted
         assert number > 3
 
@@ -346,7 +347,7 @@ class LaggingTable(EngineTable):
 def test_a_replica_that_lags_hides_nothing(engine_name: str, tmp_path: Path, small: None) -> None:
     with folded_run(engine_name, tmp_path / "run") as (table, run_id, logged):
         Fold(table).fold(run_id, quiet=True)
-        history = History(LaggingTable(table.engine))
+        history = History(LaggingTable(table.engine), DEPLOYMENT)
         assert seen(history.points(run_id, "m0")) == expected(logged, "m0")
         assert seen(walk(history, run_id, "m1", 20)) == expected(logged, "m1")
 

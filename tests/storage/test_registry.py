@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from cairn.domain.access import DEPLOYMENT
 from cairn.domain.registry import (
     ARCHIVED,
     PRODUCTION,
@@ -461,7 +462,7 @@ def test_a_forged_progress_of_a_search_of_models(many: EngineTable, text: str) -
 
 
 def _index(table: EngineTable, units: float) -> RegistryIndex:
-    models = RegisteredModels(table, lambda attempt: None)
+    models = RegisteredModels(table, lambda attempt: None, DEPLOYMENT)
     return RegistryIndex(table, models, lambda: 0.0, Bounds(units=units))
 
 

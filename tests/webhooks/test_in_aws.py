@@ -15,6 +15,7 @@ from moto import mock_aws
 from cairn import app
 from cairn.http import App, handle
 from cairn.settings import Settings
+from cairn.sharing.authorize import everything
 from cairn.sharing.fronts import local_front
 from cairn.storage.dynamodb import create_table
 from cairn.webhooks.deliver import SecretMissing
@@ -76,7 +77,7 @@ def received(queue: str) -> list[dict[str, Any]]:
 def deployed() -> App:
     """The API's function, for a local caller."""
     made = app.build(Settings.from_environment())
-    return App(made.stores, local_front, max_body=made.max_body)
+    return App(made.stores, local_front, everything, max_body=made.max_body)
 
 
 def hook(api: App, monkeypatch: pytest.MonkeyPatch) -> str:

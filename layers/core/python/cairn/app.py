@@ -16,6 +16,7 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
+from cairn.domain.access import DEPLOYMENT
 from cairn.domain.clock import system_clock
 from cairn.domain.webhooks import Webhook
 from cairn.errors import CairnError
@@ -24,6 +25,7 @@ from cairn.services.ports import ArtifactStore, BlobStore, Carriage, Stores
 from cairn.services.registry_ports import Registry
 from cairn.services.webhook_ports import Webhooks
 from cairn.settings import Settings
+from cairn.sharing.authorize import Authority, Owner, everything
 from cairn.sharing.fronts import deployed_front, local_front
 from cairn.storage.budget import bounds_of
 from cairn.storage.datasets import Datasets
@@ -31,6 +33,7 @@ from cairn.storage.dirty import QUIET
 from cairn.storage.engine import EngineTable
 from cairn.storage.execute import RunIndex
 from cairn.storage.experiments import Experiments
+from cairn.storage.grants import Grants
 from cairn.storage.history import History
 from cairn.storage.indexer import Indexer
 from cairn.storage.model_versions import ModelVersions
@@ -71,13 +74,16 @@ _LOCAL_LOCATION = "mlflow-artifacts:/"
 
 def build(settings: Settings) -> App:
     """A deployed function: DynamoDB and S3, callers as API Gateway checked them."""
+    table = _table(settings)
     return App(
         _aws_stores(
             settings,
+            table,
             Carriage(upload=_LAMBDA_FILE, download=_LAMBDA_FILE),
-            lambda table: _remote_webhooks(table, settings),
+            _remote_webhooks(table, settings),
         ),
         deployed_front,
+        Authority(Grants(table), Owner(settings.account, settings.roles_of_owner), time.monotonic),
         max_body=_LAMBDA_BODY,
         max_answer=_LAMBDA_ANSWER,
     )
@@ -104,7 +110,7 @@ def build_overdue(settings: Settings) -> "Overdue":
     from cairn.upkeep.overdue import Overdue
 
     table = _table(settings)
-    experiments = Experiments(table, settings.location_of)
+    experiments = Experiments(table, settings.location_of, DEPLOYMENT)
     bits = random.SystemRandom().getrandbits
     return Overdue(
         table,
@@ -202,7 +208,9 @@ def build_local_aws(settings: Settings) -> App:
     client = boto3.client("dynamodb", region_name=settings.region, endpoint_url=settings.endpoint)
     create_table(client, settings.table)
     _create_bucket(settings)
-    return _local(_aws_stores(settings, Carriage(), lambda table: _own_webhooks(table, _secrets(settings))))
+    table = _table(settings)
+    webhooks = _own_webhooks(table, _secrets(settings))
+    return _local(_aws_stores(settings, table, Carriage(), webhooks))
 
 
 @dataclass(frozen=True, slots=True)
@@ -237,7 +245,9 @@ def maintain(settings: Settings) -> Maintenance:
     """Of the table that the settings name."""
     table = _table(settings)
     return Maintenance(
-        table, Experiments(table, settings.location_of), Indexer(table, system_clock, settings.quiet_ms)
+        table,
+        Experiments(table, settings.location_of, DEPLOYMENT),
+        Indexer(table, system_clock, settings.quiet_ms),
     )
 
 
@@ -246,7 +256,7 @@ def maintain_local(database: Path) -> Maintenance:
     from cairn.storage.sqlite import SqliteTable
 
     table = SqliteTable(database)
-    return Maintenance(table, Experiments(table, lambda _: ""), Indexer(table, system_clock))
+    return Maintenance(table, Experiments(table, lambda _: "", DEPLOYMENT), Indexer(table, system_clock))
 
 
 def ensure_default(app: App) -> None:
@@ -257,23 +267,22 @@ def ensure_default(app: App) -> None:
 
 
 def _local(stores: Stores) -> App:
-    app = App(stores, local_front, max_body=_LOCAL_BODY)
+    app = App(stores, local_front, everything, max_body=_LOCAL_BODY)
     ensure_default(app)
     return app
 
 
-def _aws_stores(settings: Settings, carriage: Carriage, webhooks: Callable[[Table], Webhooks]) -> Stores:
+def _aws_stores(settings: Settings, table: Table, carriage: Carriage, webhooks: Webhooks) -> Stores:
     from cairn.artifacts.blobs import S3Blobs
     from cairn.artifacts.s3 import S3Artifacts
 
     s3 = cast("S3Client", _Later(lambda: _s3(settings)))
-    table = _table(settings)
     return _stores(
         table,
         settings.location_of,
         S3Artifacts(s3, settings.bucket, settings.artifact_prefix),
         S3Blobs(s3, settings.bucket),
-        webhooks(table),
+        webhooks,
         carriage,
         multipart=settings.multipart,
         artifact_root=f"s3://{settings.bucket}/{settings.artifact_prefix}",

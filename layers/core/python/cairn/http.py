@@ -18,6 +18,7 @@ from urllib.parse import unquote
 
 from pydantic_core import to_json
 
+from cairn.domain.access import UNDECIDED
 from cairn.domain.attachments import disposition, served_type
 from cairn.errors import (
     BadRequest,
@@ -26,11 +27,13 @@ from cairn.errors import (
     InvalidParameterValue,
     PayloadTooLarge,
 )
+from cairn.protocol.actions import ACTIONS
 from cairn.protocol.message import Creation, Message
 from cairn.protocol.parse import parse_body, parse_query
 from cairn.protocol.route_table import ROUTER
 from cairn.protocol.routes import Route
 from cairn.services.ports import Download, RawCall, Redirect, Result, Stores, Text
+from cairn.sharing.authorize import Authorize
 from cairn.sharing.caller import ANYONE, Caller
 from cairn.sharing.fronts import Front, FrontOf
 
@@ -46,7 +49,8 @@ _TOO_LARGE = (
 
 @dataclass(frozen=True, slots=True)
 class App:
-    """What a request needs beside itself. ``front_of`` says who vouches for its caller.
+    """What a request needs beside itself. ``front_of`` says who vouches for its caller, ``authorize`` what
+    that may touch.
 
     ``max_body`` limits a message's body, not an artifact's; ``max_answer`` an answer that is held in memory
     (Lambda returns 6 MB; None for no limit). Both in bytes.
@@ -54,6 +58,7 @@ class App:
 
     stores: Stores
     front_of: FrontOf
+    authorize: Authorize
     max_body: int
     max_answer: int | None = None
 
@@ -153,7 +158,9 @@ def _answer(app: App, request: Request) -> Answer:
     route = match.route
     caller = ANYONE if route.function == "gateway" else request.front.read(request.context)
     use_case = _use_case(route)
-    result = use_case(app.stores, caller, _argument(app, request, route, match.params))
+    argument = _argument(app, request, route, match.params)
+    access = UNDECIDED if route.function == "gateway" else app.authorize(caller, ACTIONS[route.action])
+    result = use_case(app.stores.scoped(access), caller, argument)
     return _success(app, request, result)
 
 
@@ -278,12 +285,14 @@ def _fitted(app: App, request: Request, content: bytes) -> Answer:
 
 
 def _file_headers(download: Download) -> dict[str, str]:
-    """MLflow's ``_response_with_file_attachment_headers``: saved, not shown; no sniffing."""
+    """MLflow's ``_response_with_file_attachment_headers``: saved, not shown; no sniffing. And where a browser
+    shows it all the same: without scripts, and in an origin of its own."""
     return {
         "Content-Type": served_type(download.filename),
         "Content-Disposition": disposition(posixpath.basename(download.filename)),
         "Content-Length": str(download.length),
         "X-Content-Type-Options": "nosniff",
+        "Content-Security-Policy": "sandbox; default-src 'none'",
     }
 
 

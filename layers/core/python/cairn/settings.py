@@ -98,6 +98,18 @@ class Settings(BaseModel):
         alias="CAIRN_DELIVERIES_FAILED",
         description="URL of the queue of those that were given up.",
     )
+    account: str = Field(
+        default="",
+        alias="CAIRN_ACCOUNT",
+        description="Id of the AWS account that Cairn is deployed to, whose principals may do everything; "
+        "empty: nobody may anything without a grant.",
+    )
+    owner_roles: str = Field(
+        default="",
+        alias="CAIRN_OWNER_ROLES",
+        description="Comma-separated names of the account's roles that may do everything, with `*` at the "
+        "end for all that begin so; empty: each of its principals may.",
+    )
     endpoint: str | None = Field(
         default=None,
         alias="AWS_ENDPOINT_URL",
@@ -122,6 +134,10 @@ class Settings(BaseModel):
                 for fault in error.errors(include_url=False, include_input=False)
             ]
             raise SettingsError("; ".join(wrong)) from None
+
+    @property
+    def roles_of_owner(self) -> tuple[str, ...]:
+        return tuple(filter(None, map(str.strip, self.owner_roles.split(","))))
 
     def location_of(self, experiment_id: str) -> str:
         """The default artifact location of an experiment."""

@@ -21,6 +21,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
+from cairn.domain.access import DEPLOYMENT
 from cairn.domain.clock import system_clock
 from cairn.domain.release import MLFLOW_VERSION
 from cairn.local.data import DataFolder, Unusable, open_folder
@@ -66,7 +67,7 @@ def run_local(options: LocalOptions, announce: Callable[[str], object] = _print)
             signal.signal(number, lambda *_: _stop(server))
         with delivering(app.stores.webhooks) as hear, _telling(options, folder, announce, hear):
             announce(banner(options, folder, listener))
-            with upkeep(app.stores):
+            with upkeep(app.stores.scoped(DEPLOYMENT)):
                 server.run()
 
 

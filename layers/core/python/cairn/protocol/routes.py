@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from cairn.errors import EndpointNotFound
+from cairn.protocol.actions import ACTIONS
 from cairn.protocol.message import Message
 
 Function = Literal["tracking", "artifacts", "gateway"]
@@ -19,7 +20,7 @@ class Route:
     """One route of the API. A path's ``{name}`` is one segment, ``{name+}`` the rest of it.
 
     ``request`` is None where the use-case takes a RawCall: the body is bytes, or the answer is.
-    ``use_case`` is ``module.function`` under ``cairn.services``; ``action`` is what a grant will speak of.
+    ``use_case`` is ``module.function`` under ``cairn.services``; ``action`` is one of ``ACTIONS``.
     ``function`` is the Lambda function that serves it; ``gateway`` means that API Gateway answers by
     itself, whoever asks (and the local server through the use-case). Every ``/api/`` route is served under
     ``/ajax-api/`` as well.
@@ -31,6 +32,10 @@ class Route:
     use_case: str
     action: str
     function: Function = "tracking"
+
+    def __post_init__(self) -> None:
+        if self.action not in ACTIONS:
+            raise ValueError(f"{self.method} {self.path} has no action that anybody may be granted.")
 
     @property
     def has_raw_body(self) -> bool:

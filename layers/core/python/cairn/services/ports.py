@@ -4,9 +4,10 @@
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import BinaryIO, Protocol
 
+from cairn.domain.access import UNDECIDED, Access
 from cairn.domain.artifacts import FileInfo, Part, Signed
 from cairn.domain.clock import Clock
 from cairn.domain.columns import Columns, Order
@@ -16,11 +17,11 @@ from cairn.domain.indexing import Outcome
 from cairn.ids import RandomBits
 from cairn.search.experiments import ExperimentSearch
 from cairn.search.plan import Pause, Search
-from cairn.services.registry_ports import Registry
+from cairn.services.registry_ports import Registry, Scoped
 from cairn.services.webhook_ports import Webhooks
 
 
-class ExperimentStore(Protocol):
+class ExperimentStore(Scoped, Protocol):
     """Experiments, their names and tags. An unknown id raises ResourceDoesNotExist, MLflow's message."""
 
     def create(self, name: str, location: str | None, tags: Mapping[str, str], now: int) -> Experiment:
@@ -53,14 +54,15 @@ class ExperimentStore(Protocol):
         it had read more than one request may."""
 
 
-class RunStore(Protocol):
+class RunStore(Scoped, Protocol):
     """Runs and their facts. An unknown id raises ResourceDoesNotExist with MLflow's message."""
 
     def create(self, run: Run) -> Run:
         """A new run in an active experiment; the same run again (an idempotent replay) is returned as it
         stands. The artifact URI is derived from the experiment's location."""
 
-    def get(self, run_id: str) -> Run: ...
+    def get(self, run_id: str, *, to_change: bool = False) -> Run:
+        """``to_change``: PermissionDenied for what may be seen and not changed."""
 
     def get_many(self, run_ids: Sequence[str]) -> dict[str, Run]:
         """Those that exist."""
@@ -83,7 +85,7 @@ class RunStore(Protocol):
         ``after`` (start_time, run_id); about as many as are expected are read at first."""
 
 
-class RunIndex(Protocol):
+class RunIndex(Scoped, Protocol):
     """Searches of runs that cost what their page costs."""
 
     def search(self, search: Search) -> Iterator[Run | Pause]:
@@ -101,7 +103,7 @@ class Indexer(Protocol):
         """Index the quiet runs of an experiment; how many those were."""
 
 
-class HistoryStore(Protocol):
+class HistoryStore(Scoped, Protocol):
     """The points of metrics, each once, in MLflow's order of get-history: timestamp, step, value."""
 
     def points(self, run_id: str, key: str) -> list[Metric]:
@@ -114,7 +116,7 @@ class HistoryStore(Protocol):
         """Every point of one key, or those between two steps (inclusive), without an object for each."""
 
 
-class DatasetStore(Protocol):
+class DatasetStore(Scoped, Protocol):
     """Datasets of an experiment, identified by (name, digest)."""
 
     def add(self, experiment_id: str, datasets: Sequence[Dataset]) -> None:
@@ -130,14 +132,14 @@ class DatasetStore(Protocol):
         """Note (name, digest, context) for ``summaries``."""
 
 
-class LoggedModelStore(Protocol):
+class LoggedModelStore(Scoped, Protocol):
     """Logged models. An unknown id raises ResourceDoesNotExist with MLflow's message."""
 
     def create(self, model: LoggedModel) -> LoggedModel:
         """A new model in an active experiment; the artifact URI is derived from its location."""
 
-    def get(self, model_id: str) -> LoggedModel:
-        """Deleted or not."""
+    def get(self, model_id: str, *, to_change: bool = False) -> LoggedModel:
+        """Deleted or not; ``to_change`` as of runs."""
 
     def get_many(self, model_ids: Sequence[str]) -> dict[str, LoggedModel]: ...
 
@@ -238,6 +240,21 @@ class Stores:
     carriage: Carriage = Carriage()
     multipart: bool = False
     artifact_root: str | None = None
+    access: Access = UNDECIDED
+
+    def scoped(self, access: Access) -> "Stores":
+        """What one call works with, once it is decided what it may touch."""
+        return replace(
+            self,
+            experiments=self.experiments.scoped(access),
+            runs=self.runs.scoped(access),
+            index=self.index.scoped(access),
+            history=self.history.scoped(access),
+            datasets=self.datasets.scoped(access),
+            models=self.models.scoped(access),
+            registry=self.registry.scoped(access),
+            access=access,
+        )
 
 
 @dataclass(frozen=True, slots=True)

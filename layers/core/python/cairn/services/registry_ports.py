@@ -2,14 +2,23 @@
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, Self
 
+from cairn.domain.access import Access
 from cairn.domain.registry import ModelVersion, RegisteredModel
 from cairn.search.plan import Pause
 from cairn.search.registry import ModelSearch, VersionSearch
 
 
-class RegisteredModelStore(Protocol):
+class Scoped(Protocol):
+    """A store acts within an access: what that does not see is as if it were not there, and what changes
+    something that is seen demands what the action takes (PermissionDenied). Unscoped stores raise."""
+
+    def scoped(self, access: Access) -> Self:
+        """The same store for one call."""
+
+
+class RegisteredModelStore(Scoped, Protocol):
     """Registered models by name. An unknown name raises ResourceDoesNotExist with MLflow's message."""
 
     def create(self, model: RegisteredModel, model_id: str, asked: str | None = None) -> RegisteredModel:
@@ -46,7 +55,7 @@ class RegisteredModelStore(Protocol):
         """What is not there is no error."""
 
 
-class ModelVersionStore(Protocol):
+class ModelVersionStore(Scoped, Protocol):
     """Versions by their model's name and their number. What is not there raises ResourceDoesNotExist."""
 
     def create(
@@ -78,7 +87,7 @@ class ModelVersionStore(Protocol):
         """What is not there is no error."""
 
 
-class RegistryIndex(Protocol):
+class RegistryIndex(Scoped, Protocol):
     """Searches that cost what their page costs; a Pause as the last where one stopped early."""
 
     def search_models(self, search: ModelSearch) -> Iterator[RegisteredModel | Pause]: ...
@@ -92,3 +101,6 @@ class Registry:
     models: RegisteredModelStore
     versions: ModelVersionStore
     index: RegistryIndex
+
+    def scoped(self, access: Access) -> "Registry":
+        return Registry(self.models.scoped(access), self.versions.scoped(access), self.index.scoped(access))

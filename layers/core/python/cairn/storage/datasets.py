@@ -4,15 +4,17 @@ A schema and profile of more than 100 KB lie in the blob store (S3 in AWS): an i
 profiles up to 16 MB.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import replace
-from typing import Any, Protocol
+from typing import Any, Protocol, Self
 
+from cairn.domain.access import UNDECIDED, Access
 from cairn.domain.entities import Dataset, Run
 from cairn.ids import experiment_hex
 from cairn.storage import keys
 from cairn.storage.codec import FORMAT, decode_json, encode_json
 from cairn.storage.expr import Absent
+from cairn.storage.scope import all_shown
 from cairn.storage.table import ConditionFailed, Item, Key, Put, Query, Table
 
 _INLINE_BYTES = 100_000
@@ -31,9 +33,13 @@ class Blobs(Protocol):
 class Datasets:
     """The datasets of every experiment (``services.ports.DatasetStore``)."""
 
-    def __init__(self, table: Table, blobs: Blobs) -> None:
+    def __init__(self, table: Table, blobs: Blobs, access: Access = UNDECIDED) -> None:
         self._table = table
         self._blobs = blobs
+        self._access = access
+
+    def scoped(self, access: Access) -> Self:
+        return type(self)(self._table, self._blobs, access)
 
     def add(self, experiment_id: str, datasets: Sequence[Dataset]) -> None:
         """1 PutItem for each that is new; 1 failed one for each that is not, which stays as it is."""
@@ -66,11 +72,13 @@ class Datasets:
         ]
 
     def summaries(self, experiment_ids: Sequence[str]) -> list[dict[str, str]]:
-        """1 Query for each experiment; at most 1,000 summaries."""
+        """1 Query for each experiment, and 1 BatchGetItem of their heads unless the access is to all;
+        at most 1,000 summaries. Nothing of an experiment that is not to be seen."""
         summaries: list[dict[str, str]] = []
-        for experiment_id in dict.fromkeys(experiment_ids):
-            experiment = experiment_hex(experiment_id)
-            if experiment is None:
+        numbers = [(one, experiment_hex(one)) for one in dict.fromkeys(experiment_ids)]
+        seen = self._seen([experiment for _, experiment in numbers if experiment is not None])
+        for experiment_id, experiment in numbers:
+            if experiment is None or experiment not in seen:
                 continue
             after: str | None = None
             while len(summaries) < MAX_SUMMARIES:
@@ -85,6 +93,13 @@ class Datasets:
                 if after is None:
                     break
         return summaries
+
+    def _seen(self, experiments: Sequence[str]) -> Collection[str]:
+        if self._access.unrestricted:
+            return experiments
+        heads = self._table.batch_get([keys.experiment_head(one) for one in experiments])
+        seen = all_shown(self._access, heads)
+        return {one for one in experiments if keys.experiment_head(one) in seen}
 
     def _body(self, dataset: Dataset) -> dict[str, Any]:
         blob = encode_json([dataset.schema, dataset.profile])

@@ -10,7 +10,9 @@ from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import chain, groupby, islice
+from typing import Self
 
+from cairn.domain.access import Access
 from cairn.domain.clock import Clock, system_clock
 from cairn.domain.entities import Run
 from cairn.errors import InvalidParameterValue
@@ -46,6 +48,9 @@ class RunIndex:
         self._now = now
         self._clock = clock
         self._bounds = bounds
+
+    def scoped(self, access: Access) -> Self:
+        return type(self)(self._table, self._runs.scoped(access), self._now, self._clock, self._bounds)
 
     def search(self, search: Search) -> Iterator[Run | Pause]:
         """The runs that match, in order, from behind ``after``; a Pause as the last where the bounds ended.
@@ -111,7 +116,9 @@ class _Execution:
             named = ((run_id, run_id) for run_id in self._named(run_ids, before))
             yield from self._swept(self._sweep(IDS, named))
             return
-        self._groups += visible_groups(self._table, self._experiments, self._search.stages)
+        self._groups += visible_groups(
+            self._table, self._runs.access, self._experiments, self._search.stages
+        )
         self._budget.spend(len(self._experiments))
         if before is not None and before.source == RANGE and not self._is_fresh(before):
             before = None

@@ -7,8 +7,9 @@ what counts; list entries are for searches (``listing``) and change in the same 
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
-from typing import Any
+from typing import Any, Self
 
+from cairn.domain.access import UNDECIDED, Access, hint
 from cairn.domain.entities import ACTIVE, DELETED, Experiment
 from cairn.domain.lifecycle import require_active_experiment
 from cairn.errors import BadRequest, InvalidState, ResourceAlreadyExists, ResourceDoesNotExist
@@ -19,19 +20,25 @@ from cairn.storage import keys
 from cairn.storage.codec import FORMAT
 from cairn.storage.expr import Absent, Add, And, Exists, Set, eq
 from cairn.storage.listing import Listing, entry_puts, entry_updates, tag_update
+from cairn.storage.scope import demand, shown
 from cairn.storage.table import ConditionFailed, Delete, Item, Key, Put, Query, Table, TransactWrite, Update
 
 DEFAULT_NAME = "Default"
+_NOBODY = "f" * 16  # past the highest number that an experiment can have
 
 
 class Experiments:
     """All experiments (``services.ports.ExperimentStore``). ``location_of`` gives the default artifact
     location of an experiment id."""
 
-    def __init__(self, table: Table, location_of: Callable[[str], str]) -> None:
+    def __init__(self, table: Table, location_of: Callable[[str], str], access: Access = UNDECIDED) -> None:
         self._table = table
         self._location_of = location_of
-        self._listing = Listing(table)
+        self._access = access
+        self._listing = Listing(table, access)
+
+    def scoped(self, access: Access) -> Self:
+        return type(self)(self._table, self._location_of, access)
 
     def ensure_default(self, now: int) -> None:
         """Make the experiment ``0`` unless it is there: 1 GetItem, the first time 1 TransactWriteItems."""
@@ -51,6 +58,7 @@ class Experiments:
 
     def create(self, name: str, location: str | None, tags: Mapping[str, str], now: int) -> Experiment:
         """1 GetItem of the name guard, 1 UpdateItem of the counter, then as ``add``."""
+        self._access.demand("experiments", name)
         if self._table.get(keys.name_guard(name)) is not None:
             raise ResourceAlreadyExists(f"Experiment(name={name}) already exists.")
         number = self._table.update(Update(keys.COUNTER, (Add("n", 1), Set("f", FORMAT))))["n"]
@@ -89,19 +97,23 @@ class Experiments:
     def get(self, experiment_id: str) -> Experiment:
         """1 Query of head and tags (more for more than 1 MB of tags)."""
         experiment = experiment_hex(experiment_id)
-        items = [] if experiment is None else list(self._own_items(experiment, keys.HEAD))
-        if not items or items[0]["sk"] != keys.HEAD:
-            raise experiment_missing(experiment_id)
-        return _experiment(str(experiment_number(experiment_id)), items[0], _tags(items[1:]))
+        found = None if experiment is None else self._read(experiment)
+        if found is None:
+            raise experiment_missing(experiment_id, self._access)
+        return found
 
     def find(self, name: str) -> Experiment | None:
-        """1 GetItem of the name guard, then as ``get``."""
+        """1 GetItem of the name guard, then as ``get``: for a name that nobody has as well, unless the
+        access is to all of them, so that it costs what a name costs that is not to be seen."""
         guard = self._table.get(keys.name_guard(name))
-        return None if guard is None else self.get(str(int(guard["e"], 16)))
+        if guard is None and self._access.unrestricted:
+            return None
+        return self._read(_NOBODY if guard is None else guard["e"])
 
     def rename(self, experiment_id: str, name: str, now: int) -> None:
         """1 GetItem, 1 TransactWriteItems of 5 (of 3 where the name stays)."""
         experiment, head = self._head(experiment_id)
+        self._access.demand("experiments", name)
         if head["st"] != ACTIVE:
             raise InvalidState("Cannot rename a non-active experiment.")
         changes = (Set("n", name), Set("ut", now))
@@ -157,11 +169,19 @@ class Experiments:
         """Those that match, in order: its prices are ``Listing.search``'s."""
         return self._listing.search(search)
 
+    def _read(self, experiment: str) -> Experiment | None:
+        items = list(self._own_items(experiment, keys.HEAD))
+        if not items or items[0]["sk"] != keys.HEAD or shown(self._access, items[0]) is None:
+            return None
+        return _experiment(str(int(experiment, 16)), items[0], _tags(items[1:]))
+
     def _head(self, experiment_id: str) -> tuple[str, Item]:
+        """Of an experiment that is to be changed."""
         experiment = experiment_hex(experiment_id)
         head = None if experiment is None else self._table.get(keys.experiment_head(experiment))
-        if experiment is None or head is None:
-            raise experiment_missing(experiment_id)
+        if experiment is None or head is None or shown(self._access, head) is None:
+            raise experiment_missing(experiment_id, self._access)
+        demand(self._access, head)
         return experiment, head
 
     def _set_stage(self, experiment_id: str, old: str, new: str, now: int) -> None:
@@ -175,7 +195,7 @@ class Experiments:
                 ]
             )
         except ConditionFailed:
-            raise experiment_missing(experiment_id) from None
+            raise experiment_missing(experiment_id, self._access) from None
 
     def _own_items(self, experiment: str, prefix: str) -> Iterator[Item]:
         return self._all(Query(keys.experiment_partition(experiment), prefix=prefix))
@@ -189,9 +209,10 @@ class Experiments:
             query = replace(query, after=page.after)
 
 
-def experiment_missing(experiment_id: str) -> ResourceDoesNotExist:
+def experiment_missing(experiment_id: str, access: Access) -> ResourceDoesNotExist:
     """MLflow's answer for an unknown experiment, and for one that is not in the stage asked for."""
-    return ResourceDoesNotExist(f"No Experiment with id={experiment_number(experiment_id)} exists")
+    number = experiment_number(experiment_id)
+    return ResourceDoesNotExist(f"No Experiment with id={number} exists{hint(access, str(number))}")
 
 
 def _hex(experiment_id: str) -> str:

@@ -8,17 +8,21 @@ that nothing can be lost to a replica that lags.
 """
 
 from collections.abc import Callable, Sequence
-from typing import TypeVar
+from typing import Self, TypeVar
 
+from cairn.domain.access import UNDECIDED, Access
 from cairn.domain.columns import Columns, Order, Row, between, of_rows, rows, unite, within_steps
 from cairn.domain.entities import Metric
 from cairn.errors import TemporarilyUnavailable
+from cairn.ids import experiment_of_run
 from cairn.storage import keys
 from cairn.storage.codec import decode_series
 from cairn.storage.folded import Listing, Segment, SegmentReplaced, listing_of, read_segments
+from cairn.storage.scope import shown
 from cairn.storage.table import Query, Table
 
 _ATTEMPTS = 10
+_NO_RUN = "f" * 32  # of an experiment past the highest number that one can have
 
 Answer = TypeVar("Answer")
 
@@ -26,11 +30,18 @@ Answer = TypeVar("Answer")
 class History:
     """Points by run and key (``services.ports.HistoryStore``).
 
-    Every reading: 1 Query per MB of the run's unfolded log, 1 GetItem, 1 BatchGetItem per 48 segments.
+    Every reading: 1 Query per MB of the run's unfolded log, 1 GetItem, 1 BatchGetItem per 48 segments; and
+    1 GetItem for each experiment, unless the access is to all of them. Of a run that is not to be seen the
+    history of one is read that never was.
     """
 
-    def __init__(self, table: Table) -> None:
+    def __init__(self, table: Table, access: Access = UNDECIDED) -> None:
         self._table = table
+        self._access = access
+        self._seen: dict[str, bool] = {}  # by experiment; a scoped history serves one call
+
+    def scoped(self, access: Access) -> Self:
+        return type(self)(self._table, access)
 
     def points(self, run_id: str, key: str) -> list[Metric]:
         """All segments: 8 to 10 bytes a point, eventually consistent, beside a log of 256 KB or so."""
@@ -38,6 +49,7 @@ class History:
 
     def columns(self, run_id: str, key: str, steps: tuple[int, int] | None = None) -> Columns:
         """As ``points``, without segments that have none of the steps."""
+        run_id = self._decided(run_id)
 
         def read(listing: Listing, log: Columns) -> Columns:
             wanted = listing.segments
@@ -51,6 +63,7 @@ class History:
 
     def page(self, run_id: str, key: str, after: Order | None, limit: int) -> list[Metric]:
         """Only segments that can hold the page's points: one or two where points were logged in order."""
+        run_id = self._decided(run_id)
 
         def read(listing: Listing, log: Columns) -> Columns:
             waiting = sorted(
@@ -78,6 +91,19 @@ class History:
             except SegmentReplaced:
                 continue
         raise TemporarilyUnavailable("The history is being rewritten. Try again.")
+
+    def _decided(self, run_id: str) -> str:
+        """The run itself, or one that never was."""
+        return run_id if self._access.unrestricted or self._sees(run_id) else _NO_RUN
+
+    def _sees(self, run_id: str) -> bool:
+        experiment = run_id[:16]
+        if experiment_of_run(run_id) is None:
+            return False
+        if experiment not in self._seen:
+            head = self._table.get(keys.experiment_head(experiment))
+            self._seen[experiment] = shown(self._access, head) is not None
+        return self._seen[experiment]
 
     def _log(self, run_id: str, key: str) -> Columns:
         points: list[Row] = []

@@ -14,6 +14,7 @@ from dataclasses import replace
 from itertools import chain, islice
 from typing import Any
 
+from cairn.domain.access import Access
 from cairn.domain.entities import Experiment
 from cairn.errors import InvalidParameterValue
 from cairn.search.cursor import RESUMED
@@ -91,18 +92,20 @@ def _keep(entry: dict[str, Any], key: str, value: str) -> None:
 class Listing:
     """Walks and searches of the list."""
 
-    def __init__(self, table: Table) -> None:
+    def __init__(self, table: Table, access: Access) -> None:
         self._table = table
+        self._access = access
 
     def scan(self, *, with_tags: bool) -> Iterator[Experiment]:
         """Every experiment, the newest first: 1 Query per 500 of a shard; with tags as in ``search``."""
-        execution = _Execution(self._table)
+        execution = _Execution(self._table, self._access)
         walk = execution.walk(None, 4 * _STRIDE)
         if not with_tags:
-            yield from map(_experiment, walk)
+            yield from filter(execution.sees, map(_experiment, walk))
             return
         while batch := list(islice(walk, _SHOWN)):
-            for filled in execution.filled([(entry, _experiment(entry)) for entry in batch]):
+            rows = [(entry, _experiment(entry)) for entry in batch]
+            for filled in execution.filled([row for row in rows if execution.sees(row[1])]):
                 yield from filled
 
     def search(self, search: ExperimentSearch) -> Iterator[Experiment | Pause]:
@@ -113,16 +116,20 @@ class Listing:
         (more past 1 MB each), 1 BatchGetItem per 100 rows shown where it went over the short list.
         Tags that are long: 1 BatchGetItem per 100; 1 Query for an experiment with many.
         """
-        execution = _Execution(self._table)
+        execution = _Execution(self._table, self._access)
         if search.ordering.natural:
             return execution.walked(search)
         return execution.passed(search)
 
 
 class _Execution:
-    def __init__(self, table: Table) -> None:
+    def __init__(self, table: Table, access: Access) -> None:
         self._table = table
+        self._access = access
         self._left = float(READ_UNITS)
+
+    def sees(self, one: Experiment) -> bool:
+        return self._access.sees("experiments", one.name, one.experiment_id)
 
     def walk(self, after: str | None, expected: int) -> Iterator[Item]:
         """Detailed entries from behind a position: as many as are expected, spread over the shards."""
@@ -221,7 +228,9 @@ class _Execution:
         rows = [
             (entry, one)
             for entry in entries
-            if (one := _experiment(entry)).lifecycle_stage in search.stages and search.passes(one)
+            if (one := _experiment(entry)).lifecycle_stage in search.stages
+            and self.sees(one)
+            and search.passes(one)
         ]
         if not search.tag_keys:
             return rows

@@ -8,7 +8,9 @@ moves there, and so archives any number of versions without touching one (``regi
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
+from typing import Self
 
+from cairn.domain.access import UNDECIDED, Access
 from cairn.domain.registry import (
     ACTIVE_STAGES,
     ARCHIVED,
@@ -30,6 +32,7 @@ from cairn.storage.registry_items import (
     VersionEntry,
     VersionInfo,
     entry_of,
+    kind_of,
     list_put,
     locate,
     long_tags,
@@ -54,9 +57,13 @@ Version = Entity[VersionInfo]
 class ModelVersions:
     """The versions of all registered models (``services.ports.ModelVersionStore``)."""
 
-    def __init__(self, table: Table, pause: Callable[[int], None]) -> None:
+    def __init__(self, table: Table, pause: Callable[[int], None], access: Access = UNDECIDED) -> None:
         self._table = table
         self._pause = pause
+        self._access = access
+
+    def scoped(self, access: Access) -> Self:
+        return type(self)(self._table, self._pause, access)
 
     def create(
         self, version: ModelVersion, asked: str | None, pins: Mapping[str, str] | None = None
@@ -74,9 +81,10 @@ class ModelVersions:
             def beside(model: str) -> list[Key]:
                 return [] if asked is None else [keys.version_asked(model, asked)]
 
-            model, found = locate(self._table, name, beside)
+            model, found = locate(self._table, self._access, name, beside)
             if model is None:
                 raise model_missing(name)
+            self._demand(model)
             made = next((item["n"] for item in found.values()), None)
             if made is not None:
                 head = self._table.get(keys.version_head(model.identity, made))
@@ -110,7 +118,7 @@ class ModelVersions:
         """None where the model has no such alias. 1 GetItem, 1 BatchGetItem, 1 GetItem; more as ``get``."""
 
         def attempt() -> ModelVersion | None:
-            model, _ = locate(self._table, name, lambda _: ())
+            model, _ = locate(self._table, self._access, name)
             if model is None:
                 raise model_missing(name)
             number = model.info.aliases.get(alias)
@@ -171,6 +179,7 @@ class ModelVersions:
 
         def attempt() -> None:
             model, version = self._read(name, number)
+            self._demand(model)
             self._leave(model, version)
             aliases = model.info.aliases
             model.info.aliases = {alias: of for alias, of in aliases.items() if of != number}
@@ -194,7 +203,9 @@ class ModelVersions:
     def _read(self, name: str, number: int) -> tuple[Model, Version]:
         if not 0 < number <= _MAX_VERSIONS:
             raise version_missing(name, number)
-        model, found = locate(self._table, name, lambda model: [keys.version_head(model, number)])
+        model, found = locate(
+            self._table, self._access, name, lambda model: [keys.version_head(model, number)]
+        )
         if model is None or not found:
             raise version_missing(name, number)
         return model, version_entity(next(iter(found.values())))
@@ -214,6 +225,7 @@ class ModelVersions:
 
         def attempt() -> ModelVersion:
             model, version = self._read(name, number)
+            self._demand(model)
             before = entry_of(version)
             version.told["name"] = model.info.name
             writes = [*edit(model, version), version.put()]
@@ -222,6 +234,9 @@ class ModelVersions:
             return self._whole(model, version)
 
         return until_it_holds(attempt, self._pause)
+
+    def _demand(self, model: Model) -> None:
+        self._access.demand(kind_of(model.info), model.info.name)
 
     def _leave(self, model: Model, version: Version) -> None:
         """Take a version out of its stage: the next lower one may become the stage's highest."""

@@ -5,8 +5,9 @@ The facts are as a run's; a metric is an entry for each point, since a logged mo
 
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Any
+from typing import Any, Self
 
+from cairn.domain.access import UNDECIDED, Access
 from cairn.domain.draft import Draft, Touch
 from cairn.domain.entities import LoggedModel, Metric
 from cairn.domain.lifecycle import require_active_experiment
@@ -18,6 +19,7 @@ from cairn.storage.codec import FORMAT, decode_json, encode_json
 from cairn.storage.document import Document, Documents, Section
 from cairn.storage.experiments import experiment_missing
 from cairn.storage.facts import FACTS
+from cairn.storage.scope import all_shown, demand, shown
 from cairn.storage.table import Item, Key, Put, Query, Table
 
 POINTS = Section("m", keys.LATEST_PREFIX, encode_json, decode_json)
@@ -28,16 +30,22 @@ _PAGE = 100
 class LoggedModels:
     """The logged models of every experiment (``services.ports.LoggedModelStore``)."""
 
-    def __init__(self, table: Table, pause: Callable[[int], None]) -> None:
+    def __init__(self, table: Table, pause: Callable[[int], None], access: Access = UNDECIDED) -> None:
         self._table = table
+        self._pause = pause
+        self._access = access
         self._documents = Documents(table, (FACTS, POINTS), pause)
+
+    def scoped(self, access: Access) -> Self:
+        return type(self)(self._table, self._pause, access)
 
     def create(self, model: LoggedModel) -> LoggedModel:
         """1 GetItem, 2 PutItem: the list entry first, a hint that readers drop until the model is there."""
         experiment = experiment_hex(model.experiment_id)
         head = None if experiment is None else self._table.get(keys.experiment_head(experiment))
-        if experiment is None or head is None:
-            raise experiment_missing(model.experiment_id)
+        if experiment is None or head is None or shown(self._access, head) is None:
+            raise experiment_missing(model.experiment_id, self._access)
+        demand(self._access, head)
         require_active_experiment(model.experiment_id, head["st"])
         entries = facts.entries_of(Draft({}, params=dict(model.params), tags=dict(model.tags)))
         if sum(len(name) + len(value) for name, value in entries.items()) * 4 > _MAX_CREATE_BYTES:
@@ -51,25 +59,34 @@ class LoggedModels:
             return self.get(model.model_id)
         return _model(model.model_id, document, head)
 
-    def get(self, model_id: str) -> LoggedModel:
-        """1 BatchGetItem; 1 Query for each section in shards."""
-        found = self.get_many([model_id])
+    def get(self, model_id: str, *, to_change: bool = False) -> LoggedModel:
+        """1 BatchGetItem; 1 Query for each section in shards. PermissionDenied for one ``to_change`` that
+        may only be seen."""
+        found = self._read([model_id], to_change=to_change)
         if model_id not in found:
             raise model_missing(model_id)
         return found[model_id]
 
     def get_many(self, model_ids: Sequence[str]) -> dict[str, LoggedModel]:
         """1 BatchGetItem per 100 models, and as in ``get``. What is no id of Cairn's is left out."""
+        return self._read(model_ids, to_change=False)
+
+    def _read(self, model_ids: Sequence[str], *, to_change: bool) -> dict[str, LoggedModel]:
         heads = {model_id: _experiment_key(model_id) for model_id in model_ids}
         known = {model_id: head for model_id, head in heads.items() if head is not None}
         documents, experiments = self._documents.read(
             [keys.model_partition(model_id) for model_id in known], list(set(known.values()))
         )
-        return {
-            model_id: _model(model_id, documents[keys.model_partition(model_id)], experiments[head])
+        seen = all_shown(self._access, experiments)
+        found = {
+            model_id: _model(model_id, documents[keys.model_partition(model_id)], seen[head])
             for model_id, head in known.items()
-            if head in experiments and keys.model_partition(model_id) in documents
+            if head in seen and keys.model_partition(model_id) in documents
         }
+        if to_change:
+            for model_id in found:
+                demand(self._access, seen[known[model_id]])
+        return found
 
     def change(self, model_id: str, touch: Touch, merge: Callable[[Draft], None]) -> LoggedModel:
         """1 BatchGetItem, 1 PutItem; more for sections in shards, and on conflict."""
@@ -79,7 +96,11 @@ class LoggedModels:
         heads: dict[Key, Item] = {}
 
         def edit(document: Document, companions: Mapping[Key, Item]) -> None:
-            heads.update(companions)
+            head = shown(self._access, companions.get(head_key))
+            if head is None:
+                raise model_missing(model_id)
+            demand(self._access, head)
+            heads[head_key] = head
             draft = facts.read_into(Draft(dict(document.info)), document.sections[FACTS.attribute])
             merge(draft)
             document.info = draft.info
@@ -129,7 +150,13 @@ class LoggedModels:
             query = Query(query.pk, prefix=query.prefix, limit=_PAGE, after=page.after)
 
     def _log(self, model_id: str, points: Mapping[str, list[Any]]) -> None:
-        def edit(document: Document, _: Mapping[Key, Item]) -> None:
+        head_key = _experiment_key(model_id)
+
+        def edit(document: Document, companions: Mapping[Key, Item]) -> None:
+            head = None if head_key is None else shown(self._access, companions.get(head_key))
+            if head is None:
+                raise _metrics_of_none(model_id)
+            demand(self._access, head)
             held = document.sections[POINTS.attribute]
             for name, value in points.items():
                 if json.dumps(held.setdefault(name, value)[0]) != json.dumps(value[0]):
@@ -137,14 +164,20 @@ class LoggedModels:
                         f"Model {model_id} has another value for the metric at this step and time."
                     )
 
-        document = self._documents.change(keys.model_partition(model_id), {POINTS.attribute: points}, edit)
-        if document is None:
-            raise BadRequest(f"Logged model with ID '{model_id}' not found.")
+        companions = [] if head_key is None else [head_key]
+        names = {POINTS.attribute: points}
+        if self._documents.change(keys.model_partition(model_id), names, edit, companions) is None:
+            raise _metrics_of_none(model_id)
 
 
 def model_missing(model_id: str) -> ResourceDoesNotExist:
     """MLflow's answer for an unknown logged model."""
     return ResourceDoesNotExist(f"Logged model with ID '{model_id}' not found.")
+
+
+def _metrics_of_none(model_id: str) -> BadRequest:
+    """MLflow's answer where its database refuses the metric of an unknown model."""
+    return BadRequest(f"Logged model with ID '{model_id}' not found.")
 
 
 def _experiment_key(model_id: str) -> Key | None:

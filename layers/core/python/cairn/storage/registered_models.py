@@ -7,7 +7,9 @@ found; what is left of it is swept away afterwards, by the request that deleted 
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
+from typing import Self
 
+from cairn.domain.access import UNDECIDED, Access
 from cairn.domain.registry import PROMPT_TAG, ModelVersion, RegisteredModel, model_missing, name_taken
 from cairn.domain.registry import version_missing as version_is_missing
 from cairn.errors import InvalidParameterValue, ResourceAlreadyExists, ResourceDoesNotExist
@@ -19,6 +21,7 @@ from cairn.storage.registry_items import (
     Entity,
     ModelInfo,
     VersionInfo,
+    kind_of,
     list_key,
     list_put,
     locate,
@@ -40,16 +43,21 @@ Edit = Callable[[Entity[ModelInfo], Mapping[Key, Item]], Iterable[TransactWrite]
 class RegisteredModels:
     """All registered models (``services.ports.RegisteredModelStore``)."""
 
-    def __init__(self, table: Table, pause: Callable[[int], None]) -> None:
+    def __init__(self, table: Table, pause: Callable[[int], None], access: Access = UNDECIDED) -> None:
         self._table = table
         self._pause = pause
+        self.access = access
+
+    def scoped(self, access: Access) -> Self:
+        return type(self)(self._table, self._pause, access)
 
     def create(self, model: RegisteredModel, model_id: str, asked: str | None = None) -> RegisteredModel:
         """1 TransactWriteItems of 3, 4 with a key, and an item for each long tag. ``model_id`` was never
         given before: what a deleted model left lies under its id until it is swept. ``asked`` is an
         idempotency key's hash: the same again is the model that it made, as it stands and whatever its name
         is now (2 GetItem more, then as ``whole``), until that is deleted."""
-        _, writes = new_model(model, model_id, asked)
+        entity, writes = new_model(model, model_id, asked)
+        self._demand(entity.info)
         if asked is not None:
             key = keys.model_asked(asked)
             writes.append(Put({"pk": key.pk, "sk": key.sk, "f": FORMAT, "m": model_id}, Absent()))
@@ -64,14 +72,14 @@ class RegisteredModels:
 
     def get(self, name: str) -> RegisteredModel:
         """1 GetItem, 1 BatchGetItem; 1 BatchGetItem for the latest versions, 1 Query for long tags."""
-        model, _ = locate(self._table, name, lambda _: ())
+        model, _ = locate(self._table, self.access, name)
         if model is None:
             raise model_missing(name)
         return self.whole([model])[0]
 
     def latest_versions(self, name: str) -> tuple[ModelVersion, ...]:
         """The highest version of each stage, with aliases. As ``get``."""
-        model, _ = locate(self._table, name, lambda _: ())
+        model, _ = locate(self._table, self.access, name)
         if model is None:
             raise model_missing(name)
         return self._latest([model], with_aliases=True)[model.identity]
@@ -100,6 +108,7 @@ class RegisteredModels:
 
         def edit(model: Entity[ModelInfo], _: Mapping[Key, Item]) -> list[TransactWrite]:
             info, writes = model.info, list[TransactWrite]()
+            self.access.demand(kind_of(info), new_name)
             if info.last:
                 bump = keys.renamed_by_update(now, model.identity)
                 writes.append(Put({"pk": bump.pk, "sk": bump.sk, "f": FORMAT}))
@@ -124,9 +133,10 @@ class RegisteredModels:
         """1 GetItem, 1 BatchGetItem, 1 TransactWriteItems of 4, or 5; then what ``sweep`` costs."""
 
         def attempt() -> str:
-            model, _ = locate(self._table, name, lambda _: ())
+            model, _ = locate(self._table, self.access, name)
             if model is None:
                 raise model_missing(name)
+            self._demand(model.info)
             left, asked = keys.deleted_model(model.identity), model.info.asked
             self._table.transact(
                 [
@@ -144,13 +154,17 @@ class RegisteredModels:
 
     def set_tag(self, name: str, key: str, value: str) -> None:
         """1 GetItem, 1 BatchGetItem, 1 PutItem (more for a long tag, and where a prompt becomes none)."""
-        self._change(name, lambda model, _: _mark_prompt(model, key, value, model.set_tag(key, value)))
+
+        def edit(model: Entity[ModelInfo], _: Mapping[Key, Item]) -> list[TransactWrite]:
+            return self._marked(model, key, value, model.set_tag(key, value))
+
+        self._change(name, edit)
 
     def delete_tag(self, name: str, key: str) -> None:
         """As ``set_tag``; what is not there is deleted already (MLflow's rule)."""
 
         def edit(model: Entity[ModelInfo], _: Mapping[Key, Item]) -> list[TransactWrite]:
-            return _mark_prompt(model, key, None, model.delete_tag(key))
+            return self._marked(model, key, None, model.delete_tag(key))
 
         self._change(name, edit)
 
@@ -193,9 +207,10 @@ class RegisteredModels:
         missing: ResourceDoesNotExist | None = None,
     ) -> Entity[ModelInfo]:
         def attempt() -> Entity[ModelInfo]:
-            model, found = locate(self._table, name, beside)
+            model, found = locate(self._table, self.access, name, beside)
             if model is None:
                 raise missing or model_missing(name)
+            self._demand(model.info)
             put_along = list(edit(model, found))
             try:
                 if put_along:
@@ -208,6 +223,20 @@ class RegisteredModels:
             return replace(model, sequence=model.sequence + 1)
 
         return until_it_holds(attempt, self._pause)
+
+    def _marked(
+        self, model: Entity[ModelInfo], key: str, value: str | None, beside: list[TransactWrite]
+    ) -> list[TransactWrite]:
+        """A model that becomes a prompt, or ceases to be one, changes its list."""
+        if key != PROMPT_TAG or model.info.prompt == (value == "true"):
+            return beside
+        old = list_key(model)
+        model.info.prompt = value == "true"
+        self._demand(model.info)
+        return [*beside, Delete(old), list_put(model)]
+
+    def _demand(self, model: ModelInfo) -> None:
+        self.access.demand(kind_of(model), model.name)
 
     def _renaming_to(self, new_name: str) -> Callable[[ConditionFailed], None]:
         def refuse(failed: ConditionFailed) -> None:
@@ -252,11 +281,13 @@ class RegisteredModels:
         """The model that an idempotency key made; None where it made none, or a deletion came between."""
         item = self._table.get(keys.model_asked(asked))
         head = None if item is None else self._table.get(keys.registered_head(item["m"]))
-        return None if head is None else model_entity(head)
+        made = None if head is None else model_entity(head)
+        sees = made is not None and self.access.sees(kind_of(made.info), made.info.name)
+        return made if sees else None
 
     def _taken(self, name: str, tags: Mapping[str, str]) -> Exception:
         """Why a name cannot be given."""
-        model, _ = locate(self._table, name, lambda _: ())
+        model, _ = locate(self._table, self.access, name)
         held = {} if model is None else dict.fromkeys([*model.tags, *model.apart], "")
         return name_taken(name, held, tags)
 
@@ -290,14 +321,3 @@ def registered_model(
 def _guard(name: str, model_id: str) -> Put:
     key = keys.model_name_guard(name)
     return Put({"pk": key.pk, "sk": key.sk, "f": FORMAT, "m": model_id}, Absent())
-
-
-def _mark_prompt(
-    model: Entity[ModelInfo], key: str, value: str | None, beside: list[TransactWrite]
-) -> list[TransactWrite]:
-    """A model that becomes a prompt, or ceases to be one, changes its list."""
-    if key != PROMPT_TAG or model.info.prompt == (value == "true"):
-        return beside
-    old = list_key(model)
-    model.info.prompt = value == "true"
-    return [*beside, Delete(old), list_put(model)]

@@ -14,8 +14,9 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from itertools import islice
-from typing import Any, TypeVar
+from typing import Any, Self, TypeVar
 
+from cairn.domain.access import Access
 from cairn.domain.registry import ModelVersion, RegisteredModel
 from cairn.errors import InvalidParameterValue
 from cairn.search.cursor import RESUMED
@@ -56,10 +57,13 @@ class RegistryIndex:
         self._now = now
         self._bounds = bounds
 
+    def scoped(self, access: Access) -> Self:
+        return type(self)(self._table, self._models.scoped(access), self._now, self._bounds)
+
     def search_models(self, search: ModelSearch) -> Iterator[RegisteredModel | Pause]:
         """1 Query per 1,000 names walked (less at first), or per MB of names where the order is by time; 1
         BatchGetItem per 99 models; 1 per 100 of their latest versions."""
-        reader = Reader(self._table, Budget(self._now, self._bounds))
+        reader = Reader(self._table, self._models.access, Budget(self._now, self._bounds))
         if search.names is not None:
             yield from self._shown(reader, search, _named(reader, search, search.names))
         elif search.by_name:
@@ -102,7 +106,7 @@ class RegistryIndex:
         """1 BatchGetItem of names, or 1 Query per run; 1 Query per MB of a name's entries; without names
         and runs 1 Query per 1,000 entries walked (less at first); 1 BatchGetItem per 99 models and 99
         versions."""
-        reader = Reader(self._table, Budget(self._now, self._bounds))
+        reader = Reader(self._table, self._models.access, Budget(self._now, self._bounds))
         walk = Versions(reader, search)
         rows = _after(search.ordering, search.after, ((row, row.light) for row in walk.rows()))
         last: ModelVersion | None = None
@@ -177,6 +181,7 @@ class _Pass:
             (key(place(_light_of(item)[1])), number, item["sk"], item)
             for number, item in items
             if search.of_name(item["n"])
+            and self._reader.access.sees("prompts" if search.prompts[number] else "models", item["n"])
         )
         return [row for row in keyed if floor is None or row[0] > floor]
 

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any, Generic, TypeVar
 
+from cairn.domain.access import Access, Kind
 from cairn.domain.registry import ACTIVE_STAGES, ARCHIVED, NONE, ModelVersion
 from cairn.errors import InvalidParameterValue, TemporarilyUnavailable
 from cairn.storage import keys
@@ -346,21 +347,27 @@ def until_it_holds(attempt: Callable[[], Answer], pause: Callable[[int], None]) 
     raise TemporarilyUnavailable("Too many writers at once changed the same registered model. Try again.")
 
 
+def kind_of(model: ModelInfo) -> Kind:
+    return "prompts" if model.prompt else "models"
+
+
 def locate(
-    table: Table, name: str, beside: Callable[[str], Sequence[Key]]
+    table: Table, access: Access, name: str, beside: Callable[[str], Sequence[Key]] = lambda _: ()
 ) -> tuple[Entity[ModelInfo] | None, dict[Key, Item]]:
-    """A registered model by name, and the items that ``beside`` names for its id.
+    """A registered model by name, and the items that ``beside`` names for its id; None as well where it is
+    not to be seen.
 
     1 GetItem of the name, 1 BatchGetItem; both again where the model was renamed in between.
     """
+    may_be_seen = access.sees("models", name) or access.sees("prompts", name)
     for _ in range(_ATTEMPTS):
         guard = table.get(keys.model_name_guard(name))
-        if guard is None:
+        if guard is None or not may_be_seen:
             return None, {}
         head = keys.registered_head(guard["m"])
         found = table.batch_get([head, *beside(guard["m"])])
         item = found.pop(head, None)
         model = None if item is None else model_entity(item)
         if model is not None and model.info.name == name:
-            return model, found
+            return (model, found) if access.sees(kind_of(model.info), name) else (None, {})
     raise TemporarilyUnavailable(f"Registered Model with name={name} is being renamed. Try again.")

@@ -5,11 +5,12 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import groupby
 
+from cairn.domain.access import Access, Kind
 from cairn.search.plan import LAST
 from cairn.storage import keys
 from cairn.storage.budget import Budget
 from cairn.storage.limits import item_size
-from cairn.storage.registry_items import Entity, ModelInfo, model_entity
+from cairn.storage.registry_items import Entity, ModelInfo, kind_of, model_entity
 from cairn.storage.table import Item, Key, Query, Table
 
 _BATCH = 100
@@ -46,6 +47,7 @@ class Reader:
     """A table and what a search may still read of it."""
 
     table: Table
+    access: Access
     budget: Budget
     models: dict[str, Model | None] = field(default_factory=dict)
 
@@ -74,12 +76,14 @@ class Reader:
         return [item for page in self.pages(replace(query, limit=None)) for item in page]
 
     def load(self, model_ids: Iterable[str]) -> None:
-        """Read the models that are not known yet."""
+        """Read the models that are not known yet; None for those that are not to be seen."""
         new = [model for model in dict.fromkeys(model_ids) if model not in self.models]
         found = self.batch([keys.registered_head(model) for model in new])
         for model in new:
             item = found.get(keys.registered_head(model))
-            self.models[model] = None if item is None else model_entity(item)
+            entity = None if item is None else model_entity(item)
+            sees = entity is not None and self.access.sees(kind_of(entity.info), entity.info.name)
+            self.models[model] = entity if sees else None
 
     def named(self, names: Iterable[str]) -> list[Model]:
         """The models of these names, those that there are."""
@@ -99,8 +103,16 @@ def names(
 ) -> Iterator[Item]:
     """Entries of the list by name, from a name on, in order. Long names are cut in keys: those of one
     beginning are sorted here."""
-    walks = [_walked(reader, named_like(one, prefix), ascending, start, expected) for one in prompts]
+    walks = [
+        _seen(reader.access, one, _walked(reader, named_like(one, prefix), ascending, start, expected))
+        for one in prompts
+    ]
     yield from heapq.merge(*walks, key=_name_of, reverse=not ascending)
+
+
+def _seen(access: Access, prompts: bool, items: Iterator[Item]) -> Iterator[Item]:
+    kind: Kind = "prompts" if prompts else "models"
+    return (item for item in items if access.sees(kind, item["n"]))
 
 
 def _walked(

@@ -8,8 +8,9 @@ import heapq
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import groupby, islice
 from math import inf
-from typing import Any
+from typing import Any, Self
 
+from cairn.domain.access import UNDECIDED, Access
 from cairn.domain.clock import Clock
 from cairn.domain.draft import Draft, Touch
 from cairn.domain.entities import ACTIVE, DatasetInput, Metric, ModelOutput, Run, RunInfo
@@ -28,6 +29,7 @@ from cairn.storage.codec import (
 from cairn.storage.document import Document, Documents, Section
 from cairn.storage.experiments import experiment_missing
 from cairn.storage.facts import FACTS
+from cairn.storage.scope import all_shown, demand, shown
 from cairn.storage.table import Delete, Item, Key, Put, Query, Table
 
 LATEST = Section("m", keys.LATEST_PREFIX, encode_latest, decode_latest)
@@ -42,12 +44,22 @@ class Runs:
     of writers that conflict; the clock dates dirty marks, which the indexer takes after ``quiet`` ms."""
 
     def __init__(
-        self, table: Table, pause: Callable[[int], None], clock: Clock, quiet: int = dirty.QUIET
+        self,
+        table: Table,
+        pause: Callable[[int], None],
+        clock: Clock,
+        quiet: int = dirty.QUIET,
+        access: Access = UNDECIDED,
     ) -> None:
         self._table = table
+        self._pause = pause
+        self.access = access
         self._clock = clock
         self._quiet = quiet
         self._documents = Documents(table, (FACTS, LATEST), pause)
+
+    def scoped(self, access: Access) -> Self:
+        return type(self)(self._table, self._pause, self._clock, self._quiet, access)
 
     def create(self, run: Run) -> Run:
         """1 GetItem, 1 BatchWriteItem of dirty mark and order entry, which readers drop until the run is
@@ -59,8 +71,9 @@ class Runs:
         """
         experiment = experiment_hex(run.info.experiment_id)
         head = None if experiment is None else self._table.get(keys.experiment_head(experiment))
-        if experiment is None or head is None:
-            raise experiment_missing(run.info.experiment_id)
+        if experiment is None or head is None or shown(self.access, head) is None:
+            raise experiment_missing(run.info.experiment_id, self.access)
+        demand(self.access, head)
         require_active_experiment(run.info.experiment_id, head["st"])
         document = new_document(run, head)
         if sum(len(key) + len(value) for key, value in run.tags.items()) * 4 > _MAX_CREATE_BYTES:
@@ -92,9 +105,10 @@ class Runs:
         """Whether a mark of this time is sure to stand still, after what was written under it."""
         return not dirty.missing({"t": marked}, self._clock(), 2 * self._quiet, moved=False)
 
-    def get(self, run_id: str) -> Run:
-        """1 BatchGetItem of the run's and its experiment's head; 1 Query for each section in shards."""
-        found = self.get_many([run_id])
+    def get(self, run_id: str, *, to_change: bool = False) -> Run:
+        """1 BatchGetItem of the run's and its experiment's head; 1 Query for each section in shards.
+        PermissionDenied for one ``to_change`` that may only be seen."""
+        found, _, _ = self._within(inf, [run_id], to_change=to_change)
         if run_id not in found:
             raise run_missing(run_id)
         return found[run_id]
@@ -106,6 +120,11 @@ class Runs:
     def get_within(self, units: float, run_ids: Sequence[str]) -> tuple[dict[str, Run], int, float]:
         """The runs as in ``get_many``, as many of the first as so many read units are enough for, at least
         one; how many of the ids those were; and the units at most spent on them."""
+        return self._within(units, run_ids, to_change=False)
+
+    def _within(
+        self, units: float, run_ids: Sequence[str], *, to_change: bool
+    ) -> tuple[dict[str, Run], int, float]:
         heads = {run_id: _experiment_key(run_id) for run_id in run_ids}
         partitions = {
             run_id: keys.run_partition(run_id) for run_id, head in heads.items() if head is not None
@@ -113,11 +132,14 @@ class Runs:
         reading = self._documents.read_within(
             units, list(partitions.values()), list({head for head in heads.values() if head is not None})
         )
+        seen = all_shown(self.access, reading.companions)
         runs = {}
         for run_id, partition in partitions.items():
             head = heads[run_id]
-            if head in reading.companions and partition in reading.documents:
-                runs[run_id] = run_of(run_id, reading.documents[partition], reading.companions[head])
+            if head in seen and partition in reading.documents:
+                if to_change:
+                    demand(self.access, seen[head])
+                runs[run_id] = run_of(run_id, reading.documents[partition], seen[head])
         whole = reading.count == len(partitions)
         return runs, len(run_ids) if whole else reading.count, reading.units
 
@@ -141,15 +163,17 @@ class Runs:
         found: Mapping[Key, Item] = {}
 
         def edit(document: Document, companions: Mapping[Key, Item]) -> None:
-            if head_key not in companions:
+            head = shown(self.access, companions.get(head_key))
+            if head is None:
                 raise run_missing(run_id)
+            demand(self.access, head)
             nonlocal moved, found
             found = companions
             before = document.info
-            draft = _draft(document, companions[head_key])
+            draft = _draft(document, head)
             merge(draft)
             merge_latest(draft.metrics, points)
-            _store(draft, document, companions[head_key])
+            _store(draft, document, head)
             moved = moved or _own_stage(before) != _own_stage(document.info)
 
         def only_metrics(document: Document, _: Mapping[Key, Item]) -> None:
