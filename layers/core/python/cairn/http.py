@@ -160,6 +160,7 @@ def _answer(app: App, request: Request) -> Answer:
     use_case = _use_case(route)
     argument = _argument(app, request, route, match.params)
     access = UNDECIDED if route.function == "gateway" else app.authorize(caller, ACTIONS[route.action])
+    access.demand_everything()
     result = use_case(app.stores.scoped(access), caller, argument)
     return _success(app, request, result)
 

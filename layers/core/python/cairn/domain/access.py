@@ -28,6 +28,9 @@ class Permission(IntEnum):
 Kind = Literal["experiments", "models", "prompts"]
 KINDS: tuple[Kind, ...] = ("experiments", "models", "prompts")
 Match = Literal["id", "name", "prefix"]
+Resource = Literal["experiment", "model", "deployment", "server"]
+"""Runs, logged models and artifacts belong to their experiment, versions and aliases to their model, which
+may be a prompt; of the ``server`` everybody may ask."""
 
 _SINGULAR: Mapping[Kind, str] = {
     "experiments": "experiment",
@@ -84,10 +87,11 @@ def rules(patterns: Iterable[tuple[Pattern, Permission]]) -> dict[Kind, Rules]:
 @dataclass(frozen=True, slots=True)
 class Action:
     """What a route does, and the permission that this takes on the resource that it changes or, where it
-    changes nothing, on the one that it reads."""
+    changes nothing, on the one that it reads; on every resource where it is the ``deployment``'s."""
 
     name: str
     permission: Permission
+    resource: Resource
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,7 +134,9 @@ class Access:
             )
 
     def demand_everything(self) -> None:
-        """What the action takes, on every resource there is. Raises PermissionDenied."""
+        """What the action takes, where it is the deployment's. Raises PermissionDenied."""
+        if self.action.resource != "deployment":
+            return
         held, needed = min(self.everything(kind) for kind in KINDS), self.action.permission
         if held < needed:
             raise PermissionDenied(
@@ -161,10 +167,10 @@ class _NoRules(dict[Kind, Rules]):
 
 _ALL = rules((Pattern(kind, "prefix", ""), Permission.MANAGE) for kind in KINDS)
 
-UNDECIDED = Access("nobody", Action("none", Permission.NONE), _NoRules())
+UNDECIDED = Access("nobody", Action("none", Permission.NONE, "server"), _NoRules())
 """Of stores that nobody scoped yet: whatever asks it raises."""
 
-DEPLOYMENT = Access("the deployment itself", Action("upkeep", Permission.MANAGE), _ALL)
+DEPLOYMENT = Access("the deployment itself", Action("upkeep", Permission.MANAGE, "deployment"), _ALL)
 """Of what acts for no caller: indexing, folding, an operator's commands."""
 
 

@@ -12,33 +12,30 @@ from cairn.domain.access import Action, Permission
 
 _NONE, _READ, _WRITE, _MANAGE = Permission
 
-_PERMISSIONS: Mapping[str, Permission] = {
-    "server:read": _NONE,
-    "deployment:manage": _MANAGE,
-    "experiments:create": _WRITE,
-    "experiments:read": _READ,
-    "experiments:update": _WRITE,
-    "experiments:delete": _MANAGE,
-    "runs:create": _WRITE,
-    "runs:read": _READ,
-    "runs:update": _WRITE,
-    "runs:delete": _MANAGE,
-    "runs:log": _WRITE,
-    "models:create": _WRITE,
-    "models:read": _READ,
-    "models:log": _WRITE,
-    "models:delete": _MANAGE,
-    "artifacts:read": _READ,
-    "artifacts:write": _WRITE,
-    "artifacts:delete": _MANAGE,
-    "registry:create": _WRITE,
-    "registry:read": _READ,
-    "registry:update": _WRITE,
-    "registry:delete": _MANAGE,
-}
-"""``models`` are logged models, which belong to an experiment, as runs and artifacts do; ``registry`` are
-registered models, prompts and their versions; ``deployment`` is everything."""
+_ACTIONS = (
+    Action("server:read", _NONE, "server"),
+    Action("deployment:manage", _MANAGE, "deployment"),
+    Action("experiments:create", _WRITE, "experiment"),
+    Action("experiments:read", _READ, "experiment"),
+    Action("experiments:update", _WRITE, "experiment"),
+    Action("experiments:delete", _MANAGE, "experiment"),
+    Action("runs:create", _WRITE, "experiment"),
+    Action("runs:read", _READ, "experiment"),
+    Action("runs:update", _WRITE, "experiment"),
+    Action("runs:delete", _MANAGE, "experiment"),
+    Action("runs:log", _WRITE, "experiment"),
+    Action("models:create", _WRITE, "experiment"),
+    Action("models:read", _READ, "experiment"),
+    Action("models:log", _WRITE, "experiment"),
+    Action("models:delete", _MANAGE, "experiment"),
+    Action("artifacts:read", _READ, "experiment"),
+    Action("artifacts:write", _WRITE, "experiment"),
+    Action("artifacts:delete", _MANAGE, "experiment"),
+    Action("registry:create", _WRITE, "model"),
+    Action("registry:read", _READ, "model"),
+    Action("registry:update", _WRITE, "model"),
+    Action("registry:delete", _MANAGE, "model"),
+)
+"""``models`` are logged models, ``registry`` registered models, prompts and their versions."""
 
-ACTIONS: Mapping[str, Action] = {
-    name: Action(name, permission) for name, permission in _PERMISSIONS.items()
-}
+ACTIONS: Mapping[str, Action] = {action.name: action for action in _ACTIONS}

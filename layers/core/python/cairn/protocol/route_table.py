@@ -458,7 +458,7 @@ _REGISTRY = (
         "/model-versions/get-artifact",
         None,
         "model_versions.get_model_version_artifact",
-        "artifacts:read",
+        "registry:read",
         _ARTIFACTS,
     ),
 )

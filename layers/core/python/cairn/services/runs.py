@@ -132,7 +132,7 @@ def log_inputs(stores: Stores, caller: Caller, request: messages.LogInputs) -> R
         limits.validate_dataset_input(dataset, [(tag.key, tag.value) for tag in given.tags])
         use = DatasetInput(dataset.name, dataset.digest, tags)
         inputs.setdefault((dataset.name, dataset.digest), (dataset, use))
-    run = stores.runs.get(request.run_id)
+    run = stores.runs.get(request.run_id, to_change=True)
     require_active_run(request.run_id, run.info.lifecycle_stage)
     held = {(use.name, use.digest) for use in run.dataset_inputs}
     new = [(dataset, use) for key, (dataset, use) in inputs.items() if key not in held]
@@ -184,7 +184,7 @@ def _change(stores: Stores, run_id: str, *steps: changes.Change) -> Run:
 def _log(stores: Stores, run_id: str, metrics: Sequence[Metric], *steps: changes.Change) -> None:
     """Points on the models that they name, then on the run with whatever comes along."""
     if any(metric.model_id is not None for metric in metrics):
-        require_active_run(run_id, stores.runs.get(run_id).info.lifecycle_stage)
+        require_active_run(run_id, stores.runs.get(run_id, to_change=True).info.lifecycle_stage)
         stores.models.log_metrics(run_id, [each._replace(value=_of_model(each.value)) for each in metrics])
     points = [Metric(metric.key, clamp(metric.value), metric.timestamp, metric.step) for metric in metrics]
     change = changes.while_active(run_id, *steps)
