@@ -14,7 +14,7 @@ from typing import Any
 from cairn.events import schema
 from cairn.events.catalogue import CATALOGUE
 from cairn.protocol.route_table import ROUTES
-from cairn.protocol.routes import Route
+from cairn.protocol.routes import OWN, Route
 from cairn.services.server import MLFLOW_VERSION
 from cairn.settings import Settings
 from tests.differential.allowlist import TOLERATED
@@ -46,7 +46,8 @@ Generated from the route table and from MLflow {version}; `{command}` writes it 
 
 ## Served
 
-Every path under `/api/` is served under `/ajax-api/` as well. An action is what a grant will speak of; a
+Every path under `/api/` is served under `/ajax-api/` as well, but for what is Cairn's own and not MLflow's
+(`/api/3.0/cairn/`). An action is what a grant will speak of; a
 part is the Lambda function that answers, `gateway` is API Gateway itself.
 """
 
@@ -136,7 +137,8 @@ def mlflow_endpoints() -> set[Endpoint]:
 
 
 def cairn_endpoints(routes: Iterable[Route] = ROUTES) -> set[Endpoint]:
-    return {(route.method, route.path) for route in routes}
+    """Those that are MLflow's."""
+    return {(route.method, route.path) for route in routes if not route.path.startswith(f"{OWN}/")}
 
 
 def compatibility() -> str:

@@ -36,6 +36,7 @@ SAMPLES: dict[str, Any] = {
     "partition": keys.registered_partition("00c0ffee" * 2),
     "webhook_id": "0b1c2d3e-0000-4000-8000-000000000001",
     "holder": "444455556666",
+    "hashed": "ab" * 32,
     "share_name": "fraud",
 }
 """What functions that give a key are called with; a new parameter wants a sample."""
@@ -55,6 +56,8 @@ PLACEHOLDERS = {
     "metric": "[0-9a-f]{32}",
     "version": "[0-9a-f]{8}",
     "webhook": "[0-9a-f-]{36}",
+    "principal, hashed": "[0-9a-f]+",
+    "sha256 of the token": "[0-9a-f]{64}",
     "max - created": "[0-9a-f]{16}",
     "id": "[0-9a-f]+",
     "name": ".+",

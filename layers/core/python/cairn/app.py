@@ -43,12 +43,14 @@ from cairn.storage.registry_index import RegistryIndex
 from cairn.storage.retry import Retry
 from cairn.storage.runs import Runs
 from cairn.storage.table import Table
+from cairn.storage.tokens import Tokens
 from cairn.storage.webhooks import Webhooks as WebhookItems
 
 if TYPE_CHECKING:
     from mypy_boto3_s3.client import S3Client
 
     from cairn.events.publish import Publisher
+    from cairn.sharing.authorizer import Authorizer
     from cairn.storage.outbox import Outbox
     from cairn.storage.reindex import Report
     from cairn.upkeep.follow import Follower
@@ -128,6 +130,14 @@ def build_remains(settings: Settings) -> "Remains":
 
     table = _table(settings)
     return Remains(lambda limit: sweep(table, limit), system_clock)
+
+
+def build_authorizer(settings: Settings) -> "Authorizer":
+    """The function that finds whom a token stands for; it reads nothing but tokens."""
+    from cairn.sharing.authorizer import Authorizer
+    from cairn.sharing.tokens import Gatekeeper
+
+    return Authorizer(Gatekeeper(Tokens(_table(settings)).find, system_clock).admit)
 
 
 def build_publisher(settings: Settings) -> "Publisher":
@@ -287,6 +297,7 @@ def _aws_stores(settings: Settings, table: Table, carriage: Carriage, webhooks: 
         multipart=settings.multipart,
         artifact_root=f"s3://{settings.bucket}/{settings.artifact_prefix}",
         quiet=settings.quiet_ms,
+        tokens=Tokens(table) if settings.tokens else None,
     )
 
 
@@ -301,6 +312,7 @@ def _stores(
     multipart: bool,
     artifact_root: str | None = None,
     quiet: int = QUIET,
+    tokens: Tokens | None = None,
 ) -> Stores:
     pause = Retry().wait
     runs = Runs(table, pause, system_clock, quiet)
@@ -321,6 +333,7 @@ def _stores(
         carriage=carriage,
         multipart=multipart,
         artifact_root=artifact_root,
+        tokens=tokens,
     )
 
 

@@ -110,6 +110,11 @@ class Settings(BaseModel):
         description="Comma-separated names of the account's roles that may do everything, with `*` at the "
         "end for all that begin so; empty: each of its principals may.",
     )
+    tokens: bool = Field(
+        default=False,
+        alias="CAIRN_TOKENS",
+        description="Whether callers may mint tokens for what cannot sign (docs/sharing.md).",
+    )
     endpoint: str | None = Field(
         default=None,
         alias="AWS_ENDPOINT_URL",

@@ -15,6 +15,9 @@ _NONE, _READ, _WRITE, _MANAGE = Permission
 _ACTIONS = (
     Action("server:read", _NONE, "server"),
     Action("deployment:manage", _MANAGE, "deployment"),
+    Action("tokens:create", _NONE, "server"),
+    Action("tokens:read", _NONE, "server"),
+    Action("tokens:revoke", _NONE, "server"),
     Action("experiments:create", _WRITE, "experiment"),
     Action("experiments:read", _READ, "experiment"),
     Action("experiments:update", _WRITE, "experiment"),
@@ -36,6 +39,7 @@ _ACTIONS = (
     Action("registry:update", _WRITE, "model"),
     Action("registry:delete", _MANAGE, "model"),
 )
-"""``models`` are logged models, ``registry`` registered models, prompts and their versions."""
+"""``models`` are logged models, ``registry`` registered models, prompts and their versions. ``tokens`` are
+one's own."""
 
 ACTIONS: Mapping[str, Action] = {action.name: action for action in _ACTIONS}

@@ -16,6 +16,7 @@ from cairn.protocol.messages import (
     server,
 )
 from cairn.protocol.routes import Function, Route, Router
+from cairn.protocol.token_routes import TOKENS
 from cairn.protocol.ui_routes import UI_ROUTES
 from cairn.protocol.webhook_routes import WEBHOOKS
 
@@ -484,6 +485,7 @@ ROUTES: tuple[Route, ...] = (
     *_ARTIFACT_ROUTES,
     *_REGISTRY,
     *WEBHOOKS,
+    *TOKENS,
     *UI_ROUTES,
     *_SERVER,
 )

@@ -14,6 +14,10 @@ from cairn.protocol.message import Message
 
 Function = Literal["tracking", "artifacts", "gateway"]
 
+OWN = "/api/3.0/cairn"
+"""Under it lies what is Cairn's own."""
+_OWN = OWN.split("/")[2:]
+
 
 @dataclass(frozen=True, slots=True)
 class Route:
@@ -22,8 +26,8 @@ class Route:
     ``request`` is None where the use-case takes a RawCall: the body is bytes, or the answer is.
     ``use_case`` is ``module.function`` under ``cairn.services``; ``action`` is one of ``ACTIONS``.
     ``function`` is the Lambda function that serves it; ``gateway`` means that API Gateway answers by
-    itself, whoever asks (and the local server through the use-case). Every ``/api/`` route is served under
-    ``/ajax-api/`` as well.
+    itself, whoever asks (and the local server through the use-case). Every ``/api/`` route but ``OWN`` is
+    served under ``/ajax-api/`` as well.
     """
 
     method: str
@@ -121,7 +125,7 @@ class Router:
 
 def served_paths(route: Route) -> tuple[str, ...]:
     """The paths under which a route is served."""
-    if route.path.startswith("/api/"):
+    if route.path.startswith("/api/") and not route.path.startswith(f"{OWN}/"):
         return route.path, "/ajax-api/" + route.path.removeprefix("/api/")
     return (route.path,)
 
@@ -132,6 +136,6 @@ def _node() -> _Node:
 
 def _segments(path: str) -> list[str]:
     segments = path.removeprefix("/").split("/")
-    if segments[0] == "ajax-api":
+    if segments[0] == "ajax-api" and segments[1:3] != _OWN:
         segments[0] = "api"
     return segments

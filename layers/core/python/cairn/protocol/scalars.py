@@ -146,3 +146,4 @@ WebhookEntity = Annotated[
 WebhookAction = Annotated[
     str, EnumName(tuple((name, number) for number, name in enumerate(_WEBHOOK_ACTIONS)))
 ]
+TokenPermission = Annotated[str, EnumName((("READ", 1), ("WRITE", 2)))]

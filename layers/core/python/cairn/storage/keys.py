@@ -42,6 +42,8 @@
     deleted model to sweep     W#S           <id>
     webhook                    W#H           <webhook>
     grants of a holder         G#<account or organisation> #
+    token                      T#<principal, hashed> T#<sha256 of the token>
+    tokens revoked until       T#<principal, hashed> #
     share                      W#R           <share>
     the reconciler's last run  W#R           #
 
@@ -81,6 +83,8 @@ VERSIONS_BY_UPDATE = "W#V"
 VERSIONS_BY_CREATION = "W#C"
 DELETED_MODELS = "W#S"
 WEBHOOKS = "W#H"
+TOKENS = "T#"
+"""What the partitions of tokens begin with: all that the authorizer may read."""
 SHARES = "W#R"
 
 _MAX_VERSION = 2**32 - 1
@@ -332,3 +336,15 @@ def grants(holder: str) -> Key:
 def share(share_name: str) -> Key:
     """``HEAD``, which no name can be, is what the reconciler notes."""
     return Key(SHARES, share_name)
+
+
+def token_partition(holder: str) -> str:
+    return f"{TOKENS}{holder}"
+
+
+def token(holder: str, hashed: str) -> Key:
+    return Key(token_partition(holder), f"T#{hashed}")
+
+
+def revocation(holder: str) -> Key:
+    return Key(token_partition(holder), HEAD)
