@@ -30,6 +30,8 @@ class Site:
     uri: str
     page: Page
     faults: list[str] = field(default_factory=list)
+    normal: list[str] = field(default_factory=list)
+    """Parts of URLs whose requests may fail: what the page itself expects to be missing, or elsewhere."""
 
     def __post_init__(self) -> None:
         self.page.set_default_timeout(PATIENCE_MS)
@@ -40,25 +42,35 @@ class Site:
         self.page.on("pageerror", lambda error: self.faults.append(f"error: {error}"))
 
     def open(self, route: str) -> Page:
+        """Loaded anew."""
         self.page.goto("about:blank")
         self.page.goto(f"{self.uri}/#{route}")
         return self.page
 
+    def turn(self, route: str) -> Page:
+        """Another page of the UI that is loaded, as by a link."""
+        self.page.evaluate("route => { location.hash = route }", route)
+        return self.page
+
     def _asked(self, request: Request) -> None:
         if not request.url.startswith((self.uri, "data:", "blob:", "about:")):
-            self.faults.append(f"foreign: {request.url}")
+            self._fault(f"foreign: {request.url}", request.url)
 
     def _answered(self, response: Response) -> None:
         if response.status >= 400:
-            self.faults.append(f"{response.status} {response.request.method} {response.url}")
+            self._fault(f"{response.status} {response.request.method} {response.url}", response.url)
 
     def _failed(self, request: Request) -> None:
         if request.failure != "net::ERR_ABORTED":  # the page was left meanwhile
-            self.faults.append(f"failed: {request.url} {request.failure}")
+            self._fault(f"failed: {request.url} {request.failure}", request.url)
 
     def _said(self, message: ConsoleMessage) -> None:
         if message.type == "error" and not any(text in message.text for text in HARMLESS):
-            self.faults.append(f"console: {message.text}")
+            self._fault(f"console: {message.text}", message.location.get("url", ""))
+
+    def _fault(self, told: str, url: str) -> None:
+        if not any(part in url for part in self.normal):
+            self.faults.append(told)
 
 
 @dataclass(frozen=True)
@@ -67,6 +79,7 @@ class Logged:
 
     server: LocalCairn
     run_ids: list[str]
+    model_id: str
 
 
 @pytest.fixture(scope="session")
@@ -83,7 +96,8 @@ def logged(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Logged]:
             check=False,
         )
         assert done.returncode == 0, done.stderr
-        yield Logged(server, done.stdout.strip().splitlines()[-1].split())
+        *run_ids, model_id = done.stdout.strip().splitlines()[-1].split()
+        yield Logged(server, run_ids, model_id)
 
 
 @pytest.fixture(scope="session")
