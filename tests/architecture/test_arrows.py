@@ -61,7 +61,7 @@ FUNCTIONS_IMPORT = {"app", "http", "settings", "upkeep"}
 FOREIGN = {
     # local asks for credentials and says in one line which endpoint or file cannot be opened
     "boto3": {"storage", "artifacts", "app", "local"},
-    "botocore": {"storage", "artifacts", "app", "local"},
+    "botocore": {"storage", "artifacts", "sharing", "app", "local"},
     "mypy_boto3_dynamodb": {"storage", "app"},
     "mypy_boto3_s3": {"artifacts", "app"},
     "sqlite3": {"storage", "local"},

@@ -34,7 +34,7 @@ FULL = replace(
     declared="stack",
     ram_arn="arn",
     pointed=7,
-    granted=frozenset({"444455556666"}),
+    granted={"444455556666": 5},
     found=Found(rules.FAILED, {"444455556666": "FAILED"}, ("it did not work",)),
 )
 

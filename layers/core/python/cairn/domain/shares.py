@@ -73,8 +73,8 @@ class Found:
 @dataclass(frozen=True, slots=True)
 class Share:
     """``members`` are the principals by RAM's text. ``ram_arn``: RAM's share, "" before there is one.
-    ``granted``: every holder who may hold grants of this share, those of a crashed run included.
-    ``pointed``: when its parameter was last compared, in ms. ``declared``: the CloudFormation stack that it
+    ``granted``: every holder who may hold grants of this share, and when its grants were last to be changed
+    (ms). ``pointed``: when its parameter was last compared (ms; 0: never). ``declared``: the CloudFormation stack that it
     comes from."""
 
     share_id: str
@@ -89,7 +89,7 @@ class Share:
     declared: str = ""
     ram_arn: str = ""
     pointed: int = 0
-    granted: frozenset[str] = frozenset()
+    granted: Mapping[str, int] = field(default_factory=dict)
     found: Found = field(default_factory=Found)
 
 

@@ -121,7 +121,7 @@ def _item(share: Share, version: int) -> dict[str, Any]:
         "declared": share.declared,
         "ram": share.ram_arn,
         "pointed": share.pointed,
-        "granted": sorted(share.granted),
+        "granted": dict(share.granted),
         "state": share.found.state,
         "statuses": dict(share.found.principals),
         "problems": list(share.found.problems),
@@ -149,6 +149,6 @@ def _share(item: Item) -> Share:
         declared=content["declared"],
         ram_arn=content["ram"],
         pointed=content["pointed"],
-        granted=frozenset(content["granted"]),
+        granted=content["granted"],
         found=Found(content["state"], content["statuses"], tuple(content["problems"])),
     )
