@@ -1,5 +1,5 @@
-"""A deployment in this process, whose callers are AWS principals with grants: SQLite, a folder of files, and
-the decisions of production."""
+"""A deployment in this process, whose callers are AWS principals with grants: SQLite, a folder of files,
+and the decisions of production."""
 
 import json
 from collections.abc import Iterable, Iterator, Mapping
@@ -96,9 +96,9 @@ class As:
     def get(self, path: str, **query: str | list[str]) -> Reply:
         return self.send("GET", _whole(path), query=query)
 
-    def made(self, path: str, body: Mapping[str, Any]) -> Any:
+    def made(self, path: str, body: Mapping[str, Any], method: str = "POST") -> Any:
         """What a request that must succeed is answered."""
-        reply = self.post(path, body)
+        reply = self.post(path, body, method)
         assert reply.status == 200, reply.content
         return reply.json
 

@@ -128,10 +128,10 @@ class LoggedModels:
             self._log(model_id, points)
 
     def scan(self, experiment_id: str) -> Iterator[LoggedModel]:
-        """1 Query and 1 BatchGetItem per 100 models. A replayed create left an entry of a later time, which
-        its model contradicts: skipped."""
+        """1 Query and 1 BatchGetItem per 100 models; 1 GetItem of the experiment unless the access is to
+        all. A replayed create left an entry of a later time, which its model contradicts: skipped."""
         experiment = experiment_hex(experiment_id)
-        if experiment is None:
+        if experiment is None or not (self._access.unrestricted or self._sees(experiment)):
             return
         query = Query(keys.experiment_partition(experiment), prefix=keys.MODEL_PREFIX, limit=_PAGE)
         while True:
@@ -148,6 +148,9 @@ class LoggedModels:
             if page.after is None:
                 return
             query = Query(query.pk, prefix=query.prefix, limit=_PAGE, after=page.after)
+
+    def _sees(self, experiment: str) -> bool:
+        return shown(self._access, self._table.get(keys.experiment_head(experiment))) is not None
 
     def _log(self, model_id: str, points: Mapping[str, list[Any]]) -> None:
         head_key = _experiment_key(model_id)
