@@ -149,7 +149,7 @@ def test_the_owners_roles_where_they_are_named(tmp_path: Path) -> None:
 
 
 def test_everything_by_grant_is_needed_for_what_is_the_deployments(world: World) -> None:
-    all_of = [prefixed(kind, "") for kind in ("experiments", "models", "prompts")]  # type: ignore[arg-type]
+    all_of = [prefixed(kind, "") for kind in ("experiments", "models", "prompts")]
     guest = caller(world, "a role of the account", NONE)
     world.grant(GUEST, MANAGE, *all_of[:2])
     assert guest.get("webhooks").code == "PERMISSION_DENIED"

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from cairn.domain.access import KINDS, Kind, Pattern, Permission
+from cairn.domain.access import KINDS, Kind, Match, Pattern, Permission
 from cairn.domain.grants import Grant
 from cairn.storage.grants import Grants
 from tests.access.worlds import GUEST, ORGANISATION, STRANGER, As, World, a_world
@@ -60,7 +60,8 @@ numbers = st.integers(0, len(NAMES) + 1).map(str)
 @st.composite
 def patterns(draw: st.DrawFn) -> Pattern:
     kind: Kind = draw(st.sampled_from(KINDS))
-    match = draw(st.sampled_from(["id", "name", "prefix"] if kind == "experiments" else ["name", "prefix"]))
+    matches: list[Match] = ["id", "name", "prefix"] if kind == "experiments" else ["name", "prefix"]
+    match = draw(st.sampled_from(matches))
     return Pattern(kind, match, draw(numbers if match == "id" else texts))
 
 
@@ -83,7 +84,7 @@ def granted(
         mine = grant.holder in (account, organisation)
         named = grant.role in (None, role) or (
             (grant.role or "").endswith("*") and role.startswith(grant.role[:-1])
-        )  # type: ignore[index]
+        )
         meant = {
             "id": number == grant.pattern.text,
             "name": name == grant.pattern.text,
@@ -120,12 +121,13 @@ def test_answers_are_the_owners_less_what_no_grant_names(
 
     ids = ["0", *filled.experiments]
     for order in ([], ["name DESC"], ["last_update_time ASC"]):
-        query = {"order_by": order, "view_type": "ALL"}
+        query: dict[str, Any] = {"order_by": order, "view_type": "ALL"}
         everything = pages(owner, "experiments/search", "experiments", 1_000, query)
-        mine_ = pages(guest, "experiments/search", "experiments", size, query)
-        assert mine_ == [one for one in everything if seen(one["experiment_id"])]
-    for query in ({}, {"order_by": ["metrics.loss DESC"]}, {"filter": "tags.n = '1'"}):
-        query = {"experiment_ids": ids, **query}
+        shown = pages(guest, "experiments/search", "experiments", size, query)
+        assert shown == [one for one in everything if seen(one["experiment_id"])]
+    searches: list[dict[str, Any]] = [{}, {"order_by": ["metrics.loss DESC"]}, {"filter": "tags.n = '1'"}]
+    for search in searches:
+        query = {"experiment_ids": ids, **search}
         everything = pages(owner, "runs/search", "runs", 1_000, query)
         assert pages(guest, "runs/search", "runs", size, query) == [
             one for one in everything if seen(one["info"]["experiment_id"])
