@@ -38,7 +38,8 @@ class Context:
 path, _, query = sys.argv[3].partition("?")
 event = {"httpMethod": "GET", "path": path, "headers": {}, "body": None, "isBase64Encoded": False,
          "queryStringParameters": dict(p.split("=") for p in query.split("&")) if query else None,
-         "requestContext": {"requestId": "bench", "identity": {
+         "resource": "/{proxy+}",
+         "requestContext": {"requestId": "bench", "resourcePath": "/{proxy+}", "identity": {
              "accountId": "111111111111", "userArn": "arn:aws:iam::111111111111:user/bench"}}}
 answer = handler.handler(event, Context())
 done, done_cpu = time.perf_counter(), time.process_time()
@@ -97,6 +98,7 @@ def cold_start(function: str, endpoint: str) -> dict[str, object]:
     environment = {
         "CAIRN_TABLE": "table",
         "CAIRN_BUCKET": "bucket",
+        "CAIRN_ACCOUNT": "111111111111",
         "AWS_REGION": "us-east-1",
         "AWS_ACCESS_KEY_ID": "key",
         "AWS_SECRET_ACCESS_KEY": "secret",

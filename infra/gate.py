@@ -1,9 +1,11 @@
 """The outer gate: whose requests API Gateway lets through to the functions at all.
 
-It is a static resource policy in the template. Nothing is public: every method asks for a signature
-(AWS_IAM), and a caller needs ``execute-api:Invoke`` in its own identity policy, whatever the gate says.
-In the owner's account an allow of either policy suffices, so the gate's allows exclude that account: its
-people need their identity policy like everybody else.
+It is a static resource policy in the template. Nothing is public: a method asks for a signature (AWS_IAM),
+and a caller needs ``execute-api:Invoke`` in its own identity policy, whatever the gate says; or it asks for
+a token (a Lambda authorizer), which only somebody could mint whom the gate let in. Such a request has no
+AWS principal, so the gate may not speak of it; the authorizer decides ("How API Gateway resource policies
+affect authorization workflow", table A). In the owner's account an allow of either policy suffices, so the
+gate's allows exclude that account: its people need their identity policy like everybody else.
 """
 
 import re
@@ -45,12 +47,15 @@ class Gate:
     def statements(self, owner: str) -> list[dict[str, object]]:
         """The resource policy's statements; ``owner`` is the account that the API is deployed to.
 
-        ``Principal: *`` is narrowed by the condition; anonymous requests never reach the policy, since
-        AWS_IAM refuses them first (MISSING_AUTHENTICATION_TOKEN).
+        ``Principal: *`` is narrowed by the condition, to requests that have a principal: where the account
+        is not known, "not equal" would hold.
         """
+        elsewhere: dict[str, object] = {
+            "StringNotEquals": {"aws:PrincipalAccount": owner},
+            "Null": {"aws:PrincipalAccount": "false"},
+        }
         if self.kind == "own-account":
-            return [_statement("Deny", {"StringNotEquals": {"aws:PrincipalAccount": owner}})]
-        elsewhere: dict[str, object] = {"StringNotEquals": {"aws:PrincipalAccount": owner}}
+            return [_statement("Deny", elsewhere)]
         if self.kind == "organisation":
             elsewhere["StringEquals"] = {"aws:PrincipalOrgID": self.members[0]}
         if self.kind == "accounts":

@@ -3,7 +3,8 @@
 The client takes any JSON object for an MLflow error and reads ``error_code`` from it, so the gateway's own
 ``{"message": ...}`` would surface as INTERNAL_ERROR (mlflow.utils.rest_utils.verify_rest_response). An
 unsigned call and a path without a resource share MISSING_AUTHENTICATION_TOKEN; every path has a resource
-here, so that type means unsigned. 429 and 504 are passing faults, which the client repeats.
+here, so that type means unsigned. UNAUTHORIZED is the token front's, before or by its authorizer. 429 and
+504 are passing faults, which the client repeats.
 """
 
 from dataclasses import dataclass
@@ -28,6 +29,10 @@ _UNSIGNED = (
     '"The request is not signed. Set MLFLOW_TRACKING_AWS_SIGV4=true and have AWS credentials '
     '(pip install requests-auth-aws-sigv4)."'
 )
+_VOID = (
+    '"The request bears no valid token: it is unknown, expired or revoked. Get one by `cairn token`, and '
+    'set MLFLOW_TRACKING_TOKEN to it."'
+)
 _TOO_LARGE = (
     '"The request is larger than 10 MB. Upload artifacts to S3 directly or in parts, and log in batches."'
 )
@@ -49,7 +54,7 @@ GATEWAY_ANSWERS: dict[str, GatewayAnswer] = {
     "REQUEST_TOO_LARGE": GatewayAnswer("BAD_REQUEST", 413, _TOO_LARGE),
     "RESOURCE_NOT_FOUND": GatewayAnswer("ENDPOINT_NOT_FOUND", 404),
     "THROTTLED": GatewayAnswer("REQUEST_LIMIT_EXCEEDED", 429),
-    "UNAUTHORIZED": GatewayAnswer("UNAUTHENTICATED", 401),
+    "UNAUTHORIZED": GatewayAnswer("UNAUTHENTICATED", 401, _VOID),
     "UNSUPPORTED_MEDIA_TYPE": GatewayAnswer("BAD_REQUEST", 400),
     "WAF_FILTERED": GatewayAnswer("PERMISSION_DENIED", 403),
 }

@@ -44,6 +44,7 @@ READ_SECRETS = ("ssm:GetParameter",)
 WRITE_SECRETS = ("ssm:DeleteParameter", "ssm:PutParameter")
 INVOKE = ("lambda:InvokeFunction",)
 LIST_WEBHOOKS = ("dynamodb:Query",)
+READ_TOKENS = ("dynamodb:BatchGetItem",)
 RECEIVE = ("sqs:DeleteMessage", "sqs:GetQueueAttributes", "sqs:ReceiveMessage")
 OBJECTS = ("s3:AbortMultipartUpload", "s3:DeleteObject", "s3:GetObject", "s3:PutObject")
 BLOB = ("s3:GetObject", "s3:PutObject")
@@ -81,6 +82,15 @@ def on_webhooks(table: dynamodb.ITable) -> iam.PolicyStatement:
         actions=list(LIST_WEBHOOKS),
         resources=[table.table_arn],
         conditions={"ForAllValues:StringEquals": {"dynamodb:LeadingKeys": [keys.WEBHOOKS]}},
+    )
+
+
+def on_tokens(table: dynamodb.ITable) -> iam.PolicyStatement:
+    """Tokens and their revocations by key: nothing of experiments or models, and no list of either."""
+    return iam.PolicyStatement(
+        actions=list(READ_TOKENS),
+        resources=[table.table_arn],
+        conditions={"ForAllValues:StringLike": {"dynamodb:LeadingKeys": [f"{keys.TOKENS}*"]}},
     )
 
 

@@ -54,6 +54,10 @@ class Settings(BaseModel):
         description="The roles of this account that may do everything, by name, with * at the end for all "
         "that begin so, comma-separated. Empty: every principal of the account that may invoke the API.",
     )
+    tokens: bool = Field(
+        default=False,
+        description="Whether callers may mint tokens for what cannot sign, and call by them below /t.",
+    )
     keep_data: bool = Field(
         default=True,
         description="Keep the table and the bucket when the stack is deleted, and protect the table.",

@@ -2,13 +2,17 @@
 
 import json
 from collections.abc import Mapping
+from typing import Any
 
-from aws_cdk import Aws, RemovalPolicy
+from aws_cdk import Aws, Duration, RemovalPolicy
 from aws_cdk import aws_apigateway as apigateway
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_lambda as lambda_
 from constructs import Construct
 
+from cairn.sharing.authorizer import HEADER
+from cairn.sharing.caller import TOKEN
+from cairn.sharing.fronts import FRONTS
 from infra.constructs.logs import BoundedLogs
 from infra.fixed_answers import fixed_answers
 from infra.gate import Gate
@@ -21,6 +25,7 @@ ACCESS_LOG = {
     "time": "$context.requestTime",
     "caller": "$context.identity.userArn",
     "account": "$context.identity.accountId",
+    "token_of": "$context.authorizer.principalId",
     "source_ip": "$context.identity.sourceIp",
     "user_agent": "$context.identity.userAgent",
     "method": "$context.httpMethod",
@@ -34,6 +39,9 @@ ACCESS_LOG = {
 }
 """One JSON line a request. The signature and the body are not among it."""
 
+(BELOW,) = (front.root[1:] for front in FRONTS if front.name == TOKEN)
+"""What the token front's paths begin with."""
+
 _GET_TYPES = ("application/json", "application/x-www-form-urlencoded")
 """The media types of a GET without a body: none, which counts as JSON, and the one that the client's SigV4
 signer adds (requests-auth-aws-sigv4). A template is needed for each: a body that is passed through has no
@@ -42,7 +50,8 @@ status code."""
 
 class TrackingApi(Construct):
     """``functions`` answer the resources of ``plan`` by name; ``gateway`` is API Gateway itself.
-    ``artifact_root`` is the ``s3://`` URI that clients are told."""
+    ``artifact_root`` is the ``s3://`` URI that clients are told. With an ``authorizer`` all of the plan is
+    there once more below ``/t``, for its tokens."""
 
     def __init__(
         self,
@@ -58,6 +67,7 @@ class TrackingApi(Construct):
         burst_limit: int,
         log_days: int,
         log_role: bool,
+        authorizer: lambda_.IFunction | None = None,
     ) -> None:
         super().__init__(scope, construct_id)
         logs = BoundedLogs(self, "AccessLogs", log_days).group
@@ -100,7 +110,9 @@ class TrackingApi(Construct):
             for name, function in functions.items()
         }
         self._fixed = fixed_answers(artifact_root)
-        self._add(self.rest_api.root, plan, "")
+        self._add(self.rest_api.root, plan, "", {})
+        if authorizer is not None:
+            self._add_token_front(authorizer, plan)
         for kind, answer in GATEWAY_ANSWERS.items():
             self.rest_api.add_gateway_response(
                 kind,
@@ -117,16 +129,34 @@ class TrackingApi(Construct):
         stage = self.rest_api.deployment_stage.stage_name
         return f"https://{self.rest_api.rest_api_id}.execute-api.{Aws.REGION}.{Aws.URL_SUFFIX}/{stage}"
 
-    def _add(self, resource: apigateway.IResource, planned: Resource, path: str) -> None:
+    def _add_token_front(self, function: lambda_.IFunction, plan: Resource) -> None:
+        """Asked anew for each request, so that what is revoked is void at once. API Gateway lets through
+        to it what has a token's shape, and refuses the rest by itself."""
+        authorizer = apigateway.TokenAuthorizer(
+            self,
+            "Tokens",
+            handler=function,
+            validation_regex=HEADER,
+            results_cache_ttl=Duration.seconds(0),
+        )
+        guarded = {"authorization_type": apigateway.AuthorizationType.CUSTOM, "authorizer": authorizer}
+        self._add(self.rest_api.root.add_resource(BELOW), plan, "", guarded)
+
+    def _add(
+        self, resource: apigateway.IResource, planned: Resource, path: str, guard: Mapping[str, Any]
+    ) -> None:
+        """``guard``: who is let in, where that is not whoever signs."""
         for method, function in planned.methods.items():
             if function == "gateway":
-                self._answer_by_itself(resource, method, path)
+                self._answer_by_itself(resource, method, path, guard)
             else:
-                resource.add_method(method, self._integrations[function])
+                resource.add_method(method, self._integrations[function], **guard)
         for child in planned.children:
-            self._add(resource.add_resource(child.part), child, f"{path}/{child.part}")
+            self._add(resource.add_resource(child.part), child, f"{path}/{child.part}", guard)
 
-    def _answer_by_itself(self, resource: apigateway.IResource, method: str, path: str) -> None:
+    def _answer_by_itself(
+        self, resource: apigateway.IResource, method: str, path: str, guard: Mapping[str, Any]
+    ) -> None:
         """A MOCK integration. CONVERT_TO_TEXT because every media type is binary here, and a mapping
         template cannot be applied to bytes (500 otherwise)."""
         answer = self._fixed[path]
@@ -149,6 +179,7 @@ class TrackingApi(Construct):
             method_responses=[
                 apigateway.MethodResponse(status_code="200", response_parameters={content_type: True})
             ],
+            **guard,
         )
 
     def _redeploy_with(self, policy: iam.PolicyDocument) -> None:
@@ -190,8 +221,8 @@ class TrackingApi(Construct):
         accept(
             self.rest_api.deployment_stage,
             "AwsSolutions-APIG3",
-            "Nothing is open to anonymous callers: every method asks for a signature. A web ACL costs $5 a "
-            "month idle; docs/deploy.md says how to attach one.",
+            "Nothing is open to anonymous callers: every method asks for a signature or a token. A web ACL "
+            "costs $5 a month idle; docs/deploy.md says how to attach one.",
         )
         accept(
             self.rest_api,

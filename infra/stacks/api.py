@@ -13,7 +13,7 @@ from infra.constructs.events import Events
 from infra.constructs.function import Function
 from infra.constructs.layers import Layers
 from infra.constructs.monitoring import Monitoring
-from infra.constructs.tracking_api import TrackingApi
+from infra.constructs.tracking_api import BELOW, TrackingApi
 from infra.constructs.upkeep import Upkeep
 from infra.constructs.webhooks import Webhooks
 from infra.nag import accept
@@ -23,6 +23,8 @@ from infra.stacks.data import DataStack
 
 REQUEST_TIMEOUT_S = 28
 """A second less than API Gateway waits (29 s), so that a slow function is the one to say so."""
+
+AUTHORIZER_TIMEOUT_S = 10
 
 _ROOTS = {"s3": "", "proxied": "mlflow-artifacts:/"}
 """What the functions are told (cairn.settings): empty is ``s3://bucket/prefix``."""
@@ -97,6 +99,7 @@ class ApiStack(Stack):
             ],
         )
         DefaultExperiment(self, "DefaultExperiment", self.bootstrap)
+        self.authorizer = self._authorizer() if settings.tokens else None
         self.api = TrackingApi(
             self,
             "Api",
@@ -109,6 +112,7 @@ class ApiStack(Stack):
             burst_limit=settings.burst_limit,
             log_days=settings.log_days,
             log_role=settings.gateway_log_role,
+            authorizer=self.authorizer.resource if self.authorizer else None,
         )
         self.upkeep = Upkeep(self, "Upkeep", settings=settings, table=table, key=key, make=self._function)
         self.events = Events(self, "Events", settings=settings, table=table, key=key, make=self._function)
@@ -139,6 +143,13 @@ class ApiStack(Stack):
             value=self.api.tracking_uri,
             description="MLFLOW_TRACKING_URI; with MLFLOW_TRACKING_AWS_SIGV4=true",
         )
+        if self.authorizer:
+            CfnOutput(
+                self,
+                "TokenTrackingUri",
+                value=f"{self.api.tracking_uri}/{BELOW}",
+                description="MLFLOW_TRACKING_URI for what cannot sign; with MLFLOW_TRACKING_TOKEN",
+            )
         CfnOutput(
             self,
             "EventBusName",
@@ -151,6 +162,17 @@ class ApiStack(Stack):
             "InvokeArn",
             value=self.api.rest_api.arn_for_execute_api("*", "/*", settings.stage),
             description="The resource of execute-api:Invoke in a caller's identity policy",
+        )
+
+    def _authorizer(self) -> Function:
+        """Answers on the way to every request by a token; reads tokens and nothing else."""
+        return self._function(
+            self,
+            "Authorizer",
+            "authorizer",
+            "Finds whom a token stands for",
+            [permissions.on_tokens(self._data.table), *permissions.on_key(self._data.key, "dynamodb")],
+            timeout_s=AUTHORIZER_TIMEOUT_S,
         )
 
     def _function(
@@ -178,6 +200,7 @@ class ApiStack(Stack):
                 "CAIRN_ARTIFACT_ROOT": _ROOTS[self._settings.artifacts],
                 "CAIRN_ACCOUNT": self.account,
                 "CAIRN_OWNER_ROLES": self._settings.owner_roles,
+                **({"CAIRN_TOKENS": "true"} if self._settings.tokens else {}),
                 **quiet,
                 **(environment or {}),
             },

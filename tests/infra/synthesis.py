@@ -15,6 +15,7 @@ from infra.settings import Settings
 EVERYTHING = Settings(
     stage="lab",
     access="organisation:o-a1b2c3d4e5",
+    tokens=True,
     encryption="customer",
     artifacts="proxied",
     versioning=False,

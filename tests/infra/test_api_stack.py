@@ -7,6 +7,9 @@ import pytest
 
 from cairn.services import server
 from cairn.settings import Settings as CoreSettings
+from cairn.sharing.authorizer import HEADER
+from cairn.sharing.caller import TOKEN
+from cairn.sharing.fronts import FRONTS
 from infra.gateway_responses import GATEWAY_ANSWERS
 from infra.resources import PROXY
 from tests.infra.synthesis import Assembly
@@ -69,11 +72,38 @@ def functions(assembly: Assembly) -> dict[str, dict[str, Any]]:
 
 def test_every_method_asks_for_a_signature(default: Assembly) -> None:
     assert {m["AuthorizationType"] for m in methods(default).values()} == {"AWS_IAM"}
+    assert not default.resources("Api", "AWS::ApiGateway::Authorizer")
 
 
-def test_the_api_has_few_resources(default: Assembly) -> None:
+def test_the_token_front_asks_its_authorizer_and_the_rest_for_a_signature(everything: Assembly) -> None:
+    """Of the fronts by which the functions read the caller, each is guarded as it says."""
+    (authorizer,) = everything.resources("Api", "AWS::ApiGateway::Authorizer")
+    found = methods(everything)
+    for name, method in found.items():
+        part = name.partition(" ")[2].split("/")[1]
+        front = next(front for front in FRONTS if part in front.parts)
+        if front.name == TOKEN:
+            assert method["AuthorizationType"] == "CUSTOM", name
+            assert method["AuthorizerId"] == {"Ref": authorizer}
+        else:
+            assert method["AuthorizationType"] == "AWS_IAM", name
+    below = {name.replace(" /t", " ", 1).replace(" ", " /", 1) for name in found if " /t" in name}
+    assert {name.replace("//", "/") for name in below} == {name for name in found if " /t" not in name}
+
+
+def test_the_authorizers_answers_are_not_kept(everything: Assembly) -> None:
+    properties = everything.only("Api", "AWS::ApiGateway::Authorizer")["Properties"]
+    assert properties["Type"] == "TOKEN"
+    assert properties["AuthorizerResultTtlInSeconds"] == 0
+    assert properties["IdentitySource"] == "method.request.header.Authorization"
+    assert properties["IdentityValidationExpression"] == HEADER
+
+
+def test_the_api_has_few_resources(default: Assembly, everything: Assembly) -> None:
     assert len(default.resources("Api", "AWS::ApiGateway::Resource")) <= 60
+    assert len(everything.resources("Api", "AWS::ApiGateway::Resource")) <= 120
     assert all(len(template["Resources"]) <= 250 for template in default.templates.values())
+    assert all(len(template["Resources"]) <= 380 for template in everything.templates.values())
 
 
 def test_unknown_paths_at_the_root_reach_a_function(default: Assembly) -> None:
@@ -209,9 +239,9 @@ def test_every_function_has_a_role_and_a_log_group_of_its_own(default: Assembly)
 
 
 def test_every_log_ends(default: Assembly, everything: Assembly) -> None:
-    for assembly, days in ((default, 30), (everything, 7)):
+    for assembly, days, tokens in ((default, 30, 0), (everything, 7, 1)):
         groups = dict(assembly.all("AWS::Logs::LogGroup"))
-        assert len(groups) == len(REQUESTS) + len(BACKGROUND) + 1, "one more for the API's access"
+        assert len(groups) == len(REQUESTS) + len(BACKGROUND) + 1 + tokens, "one more for the API's access"
         assert {g["Properties"]["RetentionInDays"] for g in groups.values()} == {days}
 
 

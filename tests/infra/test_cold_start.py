@@ -16,7 +16,7 @@ FORBIDDEN = {
     "aws_xray_sdk": "Lambda's active tracing instead: the SDK takes 100-200 ms",
     "aws_lambda_powertools.event_handler": "the route table dispatches",
 }
-MOST_MODULES = 620
+MOST_MODULES = 640
 """About 560 today, 440 of them boto3's and pydantic's. A new one wants a reason."""
 
 

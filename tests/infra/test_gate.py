@@ -12,10 +12,11 @@ OWNER = "111111111111"
 
 
 def statement(access: str) -> dict[str, Any]:
-    (only,) = Gate.parse(access).statements(OWNER)
+    (only,) = json.loads(json.dumps(Gate.parse(access).statements(OWNER)))
     assert only["Action"] == "execute-api:Invoke"
     assert only["Resource"] == "execute-api:/*"
-    return only
+    assert only["Condition"].pop("Null") == {"aws:PrincipalAccount": "false"}, "by a token nobody is known"
+    return dict(only)
 
 
 def test_own_account_refuses_everybody_else_and_grants_nobody() -> None:

@@ -8,6 +8,7 @@ import pytest
 
 from cairn.artifacts.blobs import S3Blobs
 from cairn.settings import Settings
+from cairn.storage import keys
 from infra import permissions
 from tests.infra.synthesis import Assembly
 
@@ -109,6 +110,8 @@ JUSTIFIED: dict[str, dict[str, str]] = {
         for action in ("BatchWriteItem", "DeleteItem")
     },
 }
+TOKENS = {"Authorizer": LOGS | {"dynamodb:BatchGetItem": "a token, and its principal's revocation"}}
+"""Where the deployer wants them."""
 KEY = {
     "kms:Decrypt": "the table's or an object's data key",
     "kms:DescribeKey": "DynamoDB looks the key up with the caller's rights",
@@ -143,7 +146,7 @@ def test_every_permission_is_justified_and_none_is_missing(
     name: str, request: pytest.FixtureRequest
 ) -> None:
     assembly: Assembly = request.getfixturevalue(name)
-    keys = {
+    uses = {
         "default": {},
         "everything": {
             "UpkeepMarks": STREAM_KEY,
@@ -152,13 +155,24 @@ def test_every_permission_is_justified_and_none_is_missing(
         },
     }[name]
     other = {"default": {}, "everything": KEY}[name]
+    justified = JUSTIFIED | {"default": {}, "everything": TOKENS}[name]
     held: dict[str, set[str]] = {}
     for owner, statement in statements(assembly):
         assert statement["Effect"] == "Allow"
         held.setdefault(owner, set()).update(as_list(statement["Action"]))
     assert held == {
-        owner: set(actions) | set(keys.get(owner, other)) for owner, actions in JUSTIFIED.items()
+        owner: set(actions) | set(uses.get(owner, other)) for owner, actions in justified.items()
     }
+
+
+def test_the_authorizer_reads_tokens_and_nothing_else(everything: Assembly) -> None:
+    (read,) = [
+        statement
+        for owner, statement in statements(everything)
+        if owner == "Authorizer" and "dynamodb" in str(statement["Action"])
+    ]
+    assert read["Condition"] == {"ForAllValues:StringLike": {"dynamodb:LeadingKeys": ["T#*"]}}
+    assert all(key.pk.startswith("T#") for key in (keys.token("a", "b"), keys.revocation("a")))
 
 
 def test_no_action_is_a_wildcard(default: Assembly, everything: Assembly) -> None:

@@ -11,7 +11,7 @@ PLAN = plan(ROUTES)
 
 
 def route(method: str, path: str, function: Function = "tracking") -> Route:
-    return Route(method, path, None, "module.use_case", "read", function)
+    return Route(method, path, None, "module.use_case", "server:read", function)
 
 
 def example(path: str) -> str:

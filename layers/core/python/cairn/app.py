@@ -43,7 +43,6 @@ from cairn.storage.registry_index import RegistryIndex
 from cairn.storage.retry import Retry
 from cairn.storage.runs import Runs
 from cairn.storage.table import Table
-from cairn.storage.tokens import Tokens
 from cairn.storage.webhooks import Webhooks as WebhookItems
 
 if TYPE_CHECKING:
@@ -53,6 +52,7 @@ if TYPE_CHECKING:
     from cairn.sharing.authorizer import Authorizer
     from cairn.storage.outbox import Outbox
     from cairn.storage.reindex import Report
+    from cairn.storage.tokens import Tokens
     from cairn.upkeep.follow import Follower
     from cairn.upkeep.overdue import Overdue
     from cairn.upkeep.queue import Queue
@@ -136,6 +136,7 @@ def build_authorizer(settings: Settings) -> "Authorizer":
     """The function that finds whom a token stands for; it reads nothing but tokens."""
     from cairn.sharing.authorizer import Authorizer
     from cairn.sharing.tokens import Gatekeeper
+    from cairn.storage.tokens import Tokens
 
     return Authorizer(Gatekeeper(Tokens(_table(settings)).find, system_clock).admit)
 
@@ -297,7 +298,7 @@ def _aws_stores(settings: Settings, table: Table, carriage: Carriage, webhooks: 
         multipart=settings.multipart,
         artifact_root=f"s3://{settings.bucket}/{settings.artifact_prefix}",
         quiet=settings.quiet_ms,
-        tokens=Tokens(table) if settings.tokens else None,
+        tokens=_tokens(table) if settings.tokens else None,
     )
 
 
@@ -312,7 +313,7 @@ def _stores(
     multipart: bool,
     artifact_root: str | None = None,
     quiet: int = QUIET,
-    tokens: Tokens | None = None,
+    tokens: "Tokens | None" = None,
 ) -> Stores:
     pause = Retry().wait
     runs = Runs(table, pause, system_clock, quiet)
@@ -400,6 +401,12 @@ def _resolve(host: str) -> Sequence[str]:
     from cairn.webhooks.post import resolve
 
     return resolve(host)
+
+
+def _tokens(table: Table) -> "Tokens":
+    from cairn.storage.tokens import Tokens
+
+    return Tokens(table)
 
 
 def _table(settings: Settings) -> EngineTable:
