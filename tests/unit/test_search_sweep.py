@@ -49,7 +49,8 @@ def test_the_top_holds_what_comes_first(values: list[float], most: int, floor: i
 )
 def test_progress_comes_back(source: str, reached: str, held: list[int], ceiling: object) -> None:
     ids = tuple(f"{number:032x}" for number in held)
-    progress = Progress(source, reached, ids, CEILING if ceiling else None, 3, 12)
+    known = (3, 12, 7, reached[::-1], not held)
+    progress = Progress(source, reached, ids, CEILING if ceiling else None, *known)
     token = cursor.encode(b"query", ((cursor.RESUMED, progress.text()), *CEILING))
     after, text = cursor.decode_resumed(b"query", token, ORDERING)
     assert after == CEILING
@@ -64,21 +65,27 @@ def test_progress_comes_back(source: str, reached: str, held: list[int], ceiling
     [
         [],
         5,
-        ["nothing", "", "", None, 0, 0],
-        [["marks"], "", "", None, 0, 0],
-        ["marks", 5, "", None, 0, 0],
-        ["marks", "\ud800", "", None, 0, 0],
-        ["marks", "", "abc", None, 0, 0],
-        ["marks", "", "g" * 32, None, 0, 0],
-        ["marks", "", 7, None, 0, 0],
-        ["marks", "", "", [[0, 1.0]], 0, 0],
-        ["marks", "", "", [[0, "x"], [0, 7], [0, "b"]], 0, 0],
-        ["marks", "", "", [5], 0, 0],
-        ["marks", "", "", 5, 0, 0],
-        ["range", "", "", None, -1, 0],
-        ["range", "", "", None, 1.5, 0],
-        ["range", "", "", None, 0, "now"],
-        ["range", "", "", None, 0, True],
+        ["nothing", "", "", None, 0, [0, 0], "", False],
+        [["marks"], "", "", None, 0, [0, 0], "", False],
+        ["marks", 5, "", None, 0, [0, 0], "", False],
+        ["marks", "\ud800", "", None, 0, [0, 0], "", False],
+        ["marks", "", "abc", None, 0, [0, 0], "", False],
+        ["marks", "", "g" * 32, None, 0, [0, 0], "", False],
+        ["marks", "", 7, None, 0, [0, 0], "", False],
+        ["marks", "", "", [[0, 1.0]], 0, [0, 0], "", False],
+        ["marks", "", "", [[0, "x"], [0, 7], [0, "b"]], 0, [0, 0], "", False],
+        ["marks", "", "", [5], 0, [0, 0], "", False],
+        ["marks", "", "", 5, 0, [0, 0], "", False],
+        ["range", "", "", None, -1, [0, 0], "", False],
+        ["range", "", "", None, 1.5, [0, 0], "", False],
+        ["range", "", "", None, 0, ["now", 0], "", False],
+        ["range", "", "", None, 0, [True, 0], "", False],
+        ["range", "", "", None, 0, [0, None], "", False],
+        ["range", "", "", None, 0, 0, "", False],
+        ["range", "", "", None, 0, [0, 0], 5, False],
+        ["range", "", "", None, 0, [0, 0], "\ud800", False],
+        ["range", "", "", None, 0, [0, 0], "", 1],
+        ["walk", "", "", None, 0, 0],
     ],
 )
 def test_a_forged_progress_is_refused(parts: object) -> None:

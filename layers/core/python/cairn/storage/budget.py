@@ -14,6 +14,8 @@ class Bounds:
     """What a batch of facts may spend beyond."""
     seconds: float = 4.0
     """A search stops after as long; it is promised to answer within 5."""
+    page: int = 1_000
+    """Entries, of about 120 bytes, that one request reads at most."""
     probe: int = 400
     """Entries of a range that are read to learn how many there are. So many runs are read at once."""
     streams: int = 16
@@ -35,8 +37,11 @@ class Bounds:
     carried: int = 1_000
     """Matches that a token carries, by their ids: 43 KB."""
     patience: int = 60_000
-    """Milliseconds after which a sweep of a range starts over: less than runs must be quiet before they are
-    indexed, so that none moves behind a sweep's back without a mark."""
+    """Milliseconds after which a search that goes on reads the marks again (half of it, in a range), and
+    leaves a range: less than runs must be quiet before they are indexed, so that none moves behind its back
+    that it does not know."""
+    slack: int = 30_000
+    """Milliseconds by which a mark may bear an earlier time than the one at which it was set."""
 
 
 BOUNDS = Bounds()
@@ -44,7 +49,7 @@ BOUNDS = Bounds()
 
 def bounds_of(quiet: int) -> Bounds:
     """The bounds where runs are indexed once they have been quiet for so many milliseconds."""
-    return replace(BOUNDS, patience=quiet * 2 // 3)
+    return replace(BOUNDS, patience=quiet * 2 // 3, slack=quiet // 3)
 
 
 @dataclass(slots=True)

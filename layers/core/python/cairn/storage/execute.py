@@ -18,13 +18,13 @@ from cairn.domain.entities import Run
 from cairn.errors import InvalidParameterValue
 from cairn.search.cursor import RESUMED
 from cairn.search.plan import DEFAULT_ORDER, Pause, Search
-from cairn.storage import keys
 from cairn.storage.budget import BOUNDS, Bounds, Budget
 from cairn.storage.course import Course
+from cairn.storage.marks import Marks
 from cairn.storage.ranges import Ranges
 from cairn.storage.runs import Runs
 from cairn.storage.sweep import IDS, MARKS, RANGE, WALK, Progress, Top, read_progress
-from cairn.storage.table import Query, Table
+from cairn.storage.table import Table
 from cairn.storage.visible import Group, known_experiments, visible_groups
 from cairn.storage.walk import Found, Walks
 
@@ -70,20 +70,22 @@ class _Execution:
         self._search = search
         self._budget = budget
         self._bounds = budget.bounds
-        self._time = time
-        self._walks = Walks(table, budget.spend)
+        self._walks = Walks(table, budget.spend, budget.bounds.page)
         self._last = search.after
         self._progress = (
             None if search.progress is None else read_progress(search.progress, search.ordering)
         )
         before = self._progress
+        natural = search.plan.walk.field == DEFAULT_ORDER and not search.plan.ranges
+        # In the default order a run has its place from the beginning.
+        self._marks = Marks(self._walks, before, time, self._bounds, moved=natural)
         most = min(search.expected, self._bounds.most)
         self._top = Top(search.ordering, most, search.after, None if before is None else before.ceiling)
-        self._dirty: set[str] = set()
         self._members: frozenset[str] | None = None
         self._seen = self._matched = 0
         self._answered = False
-        self._tried = before is not None and before.source == WALK and bool(before.number)
+        self._tried = before is not None and before.tried
+        self._stands = "" if before is None else before.walked
         self._experiments = known_experiments(search.experiment_ids)
         self._groups: list[Group] = []
         self._ranges = Ranges(self._walks, budget, self._groups, search.plan.ranges)
@@ -120,20 +122,20 @@ class _Execution:
             self._table, self._runs.access, self._experiments, self._search.stages
         )
         self._budget.spend(len(self._experiments))
-        if before is not None and before.source == RANGE and not self._is_fresh(before):
-            before = None
-        if before is None or before.source in (MARKS, RANGE):
-            pause = self._sweep(MARKS, self._marks(before))
-            if pause is not None:
-                yield pause
-                return
-        if before is not None and before.source == RANGE:
-            yield from self._ranged(before.number, before.reached, "")
+        seen = list(dict.fromkeys(experiment for experiment, _ in self._groups))
+        pause = self._sweep(MARKS, self._marks.unseen(seen))
+        if pause is not None:
+            yield pause
             return
-        if before is None or before.source == MARKS:
+        if before is not None and before.source == RANGE:
+            if not self._marks.is_lost:
+                yield from self._ranged(before.number, before.reached)
+                return
+            self._tried = True
+        elif not (self._stands or self._tried):
             number = self._ranges.smallest(self._search.plan.walk.covers)
             if number is not None:
-                yield from self._ranged(number, "", "")
+                yield from self._ranged(number)
                 return
         yield from self._walked()
 
@@ -198,51 +200,33 @@ class _Execution:
 
     def _pause(self, source: str, reached: str, number: int = 0) -> Pause:
         self._top.trim(self._bounds.carried)
-        held = tuple(self._top.held())
         if source == WALK:
-            number = int(self._tried and self._members is None)
-        progress = Progress(source, reached, held, self._top.ceiling, number, self._time)
+            self._stands, reached = reached, ""
+        progress = Progress(
+            source,
+            reached,
+            tuple(self._top.held()),
+            self._top.ceiling,
+            number,
+            self._marks.round,
+            self._marks.since,
+            self._stands,
+            self._tried and self._members is None,
+        )
         return Pause(((RESUMED, progress.text()), *(self._last or ())))
-
-    def _is_fresh(self, progress: Progress) -> bool:
-        return 0 <= self._time - progress.time <= self._bounds.patience
 
     def _named(self, run_ids: Sequence[str], before: Progress | None) -> list[str]:
         wanted = set(self._experiments)
         reached = "" if before is None else before.reached
         return sorted({one for one in run_ids if one > reached and one[:16] in wanted})
 
-    def _marks(self, before: Progress | None) -> Iterator[tuple[str, str]]:
-        """Which runs are taken from memory. In the default order a run has its place from the beginning:
-        there only those count that changed their group since."""
-        natural = self._search.plan.walk.field == DEFAULT_ORDER and not self._search.plan.ranges
-        reached = before.reached if before is not None and before.source == MARKS else ""
-        for experiment in dict.fromkeys(experiment for experiment, _ in self._groups):
-            after = reached if reached[:16] == experiment else None
-            while experiment >= reached[:16]:
-                page = self._walks.query(Query(keys.dirty_partition(experiment), after=after))
-                for mark in page.items:
-                    if "g" in mark or not natural:
-                        self._dirty.add(mark["sk"])
-                        yield mark["sk"], mark["sk"]
-                after = page.after
-                if after is None:
-                    break
-
-    def _ranged(self, number: int, reached: str, back: str) -> Iterator[Run | Pause]:
-        """Every match is in the range: sweep it. Each request of such a sweep reads the marks again; one
-        that did not read them all goes ``back`` to the walk instead of coming back to the range."""
+    def _ranged(self, number: int, reached: str = "") -> Iterator[Run | Pause]:
+        """Every match is in the range: sweep it, from behind an entry."""
         if number >= len(self._search.plan.ranges):
             raise InvalidParameterValue("Invalid page token, its progress is of another plan")
         entries = self._ranges.entries(number, reached)
-        unseen = ((at, None if run_id in self._dirty else run_id) for at, run_id in entries)
-        pause = self._sweep(RANGE, unseen, number)
-        if pause is not None and not self._knows_marks():
-            pause = self._pause(WALK, back)
-        yield from self._swept(pause)
-
-    def _knows_marks(self) -> bool:
-        return self._progress is None or self._progress.source == RANGE
+        unseen = ((at, None if run_id in self._marks.dirty else run_id) for at, run_id in entries)
+        yield from self._swept(self._sweep(RANGE, unseen, number))
 
     # -- the walk ------------------------------------------------------------------------------------
 
@@ -256,10 +240,8 @@ class _Execution:
 
     def _walk(self) -> Iterator[Run | Pause]:
         """A batch of facts at a time, at least one; a Pause ends it."""
-        before, plan = self._progress, self._search.plan
-        start = self._course.start(self._search.after)
-        if before is not None and before.source == WALK and before.reached:
-            start = before.reached
+        plan = self._search.plan
+        start = self._stands or self._course.start(self._search.after)
         self._tried = self._tried or len(plan.ranges) <= (plan.walk.covers is not None)
         for portion in self._portions(start):
             if isinstance(portion, _Small):
@@ -267,8 +249,8 @@ class _Execution:
                 if self._budget.is_spent():
                     yield self._pause(WALK, portion.reached)
                 if not self._tried and self._is_rare():
-                    self._tried = True
-                    yield from self._narrowed(portion.reached)
+                    self._tried, self._stands = True, portion.reached
+                    yield from self._narrowed()
                     if self._answered:
                         return
             else:
@@ -354,7 +336,7 @@ class _Execution:
         """Runs that the walk has to read for the rest of the page, as those before let expect."""
         return (self._search.expected - self._matched) * self._seen // max(self._matched, 1)
 
-    def _narrowed(self, reached: str) -> Iterator[Run | Pause]:
+    def _narrowed(self) -> Iterator[Run | Pause]:
         """Few of the runs in the walk match: read the ranges, to pass over what is not in one, or to leave
         the walk for one that has few runs."""
         # The beginning of a range tells little of its rest: the entries are in another order.
@@ -364,10 +346,10 @@ class _Execution:
             self._top.rise(self._last)
             if whole.ended and len(whole.run_ids) <= self._bounds.probe:
                 self._answered = True
-                yield from self._ranged(whole.number, "", reached)
+                yield from self._ranged(whole.number)
             elif whole.ended:
                 self._members = whole.run_ids
-            elif few and self._ranges.is_sieved(whole.number) and self._knows_marks():
+            elif few and self._ranges.is_sieved(whole.number):
                 yield self._pause(RANGE, "", whole.number)
             else:
                 continue
@@ -375,7 +357,7 @@ class _Execution:
 
     def _is_passed(self, found: Found) -> bool:
         run_id = found.run_id
-        if run_id in self._dirty or run_id in self._top.taken:
+        if run_id in self._marks.dirty or run_id in self._top.taken:
             return True
         return self._members is not None and run_id not in self._members
 

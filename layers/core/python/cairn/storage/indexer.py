@@ -73,6 +73,9 @@ class Indexer:
     def index(self, run_id: str, marked: int) -> Outcome:
         """Index a run whose mark is of this time (ms).
 
+        A run that is to leave its group, because its experiment was deleted or restored since, is marked as
+        moved first, and taken when it has been quiet once more (SUPERSEDED).
+
         1 BatchGetItem (1 Query for each section in shards), 1 PutItem of the inventory, 1 BatchWriteItem
         per 25 entries that are new, 1 TransactWriteItems (1 more per 99 entries that go, past 90), in which
         the inventory, the head and what goes cost twice their size.
@@ -85,6 +88,10 @@ class Indexer:
             return Outcome.SUPERSEDED
         if document is None or experiment is None:  # its creation was cut short
             return self._forget(run_id, marked)
+        if _is_outdated(document, experiment) and "g" not in mark:
+            # A search in the default order counts on runs to stay, but for those whose mark says so.
+            self._table.update(dirty.renew(run_id, now, moved=True))
+            return Outcome.SUPERSEDED
         try:
             held = inventory.read(self._table, run_id, item, document)
         except Replaced:
@@ -249,7 +256,12 @@ def entry_item(key: Key) -> Item:
     return {"pk": key.pk, "sk": key.sk, "f": FORMAT}
 
 
+def _is_outdated(document: Document, experiment: Item) -> bool:
+    """Whether the run's experiment was deleted or restored after the run itself was."""
+    return bool(document.info["epoch"] < experiment["ep"])
+
+
 def _normalise(document: Document, experiment: Item) -> None:
     """A run of an older epoch is in its experiment's stage: written out, it leaves the old group."""
-    if document.info["epoch"] < experiment["ep"]:
+    if _is_outdated(document, experiment):
         document.info |= {"stage": experiment["st"], "epoch": experiment["ep"]}

@@ -26,8 +26,10 @@ _SURROGATES = re.compile("[\ud800-\udfff]")
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """Where a search stopped. ``reached``: the last of the set that was seen; ``number``: which range, or
-    in a walk 1 where its ranges have proved too large to be read; ``time``: when (ms)."""
+    """Where a search stopped. ``reached``: the last of the set that was seen; ``number``: which range;
+    ``time``: up to when marks were taken (ms); ``since``: the same of those behind ``reached``, where marks
+    are swept; ``walked``: where the walk goes on, if it has begun; ``tried``: whether its ranges proved too
+    large to be read."""
 
     source: str
     reached: str
@@ -35,27 +37,34 @@ class Progress:
     ceiling: Position | None
     number: int
     time: int
+    since: int = 0
+    walked: str = ""
+    tried: bool = False
 
     def text(self) -> str:
-        parts = [self.source, self.reached, "".join(self.held), self.ceiling, self.number, self.time]
+        held, times = "".join(self.held), [self.time, self.since]
+        parts = [self.source, self.reached, held, self.ceiling, self.number, times, self.walked, self.tried]
         return json.dumps(parts, separators=(",", ":"))
 
 
 def read_progress(text: str, ordering: Ordering[Any]) -> Progress:
     """Raises InvalidParameterValue for what no search of this order wrote."""
     try:
-        source, reached, held, ceiling, number, time = json.loads(text)
+        source, reached, held, ceiling, number, (time, since), walked, tried = json.loads(text)
         position = None if ceiling is None else tuple((place, value) for place, value in ceiling)
     except (ValueError, TypeError, RecursionError):
         raise _refused() from None
-    texts = all(isinstance(part, str) and not _SURROGATES.search(part) for part in (source, reached, held))
-    if not texts or source not in _SOURCES or not _HELD.fullmatch(held):
+    texts = (source, reached, held, walked)
+    if not all(isinstance(part, str) and not _SURROGATES.search(part) for part in texts):
         raise _refused()
-    if type(number) is not int or type(time) is not int or number < 0:
+    if source not in _SOURCES or not _HELD.fullmatch(held) or type(tried) is not bool:
+        raise _refused()
+    if any(type(part) is not int for part in (number, time, since)) or number < 0:
         raise _refused()
     if position is not None and not _is_of(position, ordering):
         raise _refused()
-    return Progress(source, reached, tuple(re.findall(".{32}", held)), position, number, time)
+    run_ids = tuple(re.findall(".{32}", held))
+    return Progress(source, reached, run_ids, position, number, time, since, walked, tried)
 
 
 def _is_of(position: Position, ordering: Ordering[Any]) -> bool:

@@ -16,7 +16,6 @@ from cairn.search.plan import LAST, Span, Walk
 from cairn.storage.limits import item_size
 from cairn.storage.table import Page, Query, Table
 
-_PAGE = 1_000  # entries of about 120 bytes
 _FEW = 4  # streams that read as many entries each as are expected in all
 _LEAST = 10
 _GROWTH = 4
@@ -68,11 +67,12 @@ def walk_key(walk: Walk) -> Callable[[Found], tuple[object, str]]:
 
 class Walks:
     """Entries from a table. ``streams`` walks are merged to yield ``expected`` entries: each of them reads
-    its share at first, and four times as many with each further request."""
+    its share at first, and four times as many with each further request, up to a ``page``."""
 
-    def __init__(self, table: Table, spend: Spend) -> None:
+    def __init__(self, table: Table, spend: Spend, page: int) -> None:
         self._table = table
         self._spend = spend
+        self._page = page
 
     def merged(
         self, partitions: Sequence[str], walk: Walk, start: str | None, expected: int
@@ -82,7 +82,7 @@ class Walks:
         is no entry of its span (a damaged index) would come out of order, and is passed over."""
         streams = len(partitions) * len(walk.spans)
         share = expected if streams <= _FEW else expected * _FEW // streams
-        limit = min(max(share, _LEAST), _PAGE)
+        limit = min(max(share, _LEAST), self._page)
         walks = [
             self._own(span, self._entries(partition, span, walk, start, limit), walk)
             for partition in partitions
@@ -122,7 +122,7 @@ class Walks:
             yield from (found_of(item["sk"]) for item in page.items)
             if page.after is None:
                 return
-            low, limit = page.after + "\0", min(limit * _GROWTH, _PAGE)
+            low, limit = page.after + "\0", min(limit * _GROWTH, self._page)
 
     def _backward(self, partition: str, span: Span, tie: int, limit: int) -> Iterator[Found]:
         high = span.high
@@ -136,7 +136,7 @@ class Walks:
                 return
             high = groups[-1][0]
             yield from self._forward(partition, Span(high, high + LAST), None, limit)
-            limit = min(limit * _GROWTH, _PAGE)
+            limit = min(limit * _GROWTH, self._page)
 
     def query(self, query: Query) -> Page:
         """A page, paid for."""
