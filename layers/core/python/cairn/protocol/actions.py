@@ -15,6 +15,7 @@ _NONE, _READ, _WRITE, _MANAGE = Permission
 _ACTIONS = (
     Action("server:read", _NONE, "server"),
     Action("deployment:manage", _MANAGE, "deployment"),
+    Action("shares:manage", _MANAGE, "deployment"),
     Action("tokens:create", _NONE, "server"),
     Action("tokens:read", _NONE, "server"),
     Action("tokens:revoke", _NONE, "server"),

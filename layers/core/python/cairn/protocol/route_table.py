@@ -16,6 +16,7 @@ from cairn.protocol.messages import (
     server,
 )
 from cairn.protocol.routes import Function, Route, Router
+from cairn.protocol.share_routes import SHARES
 from cairn.protocol.token_routes import TOKENS
 from cairn.protocol.ui_routes import UI_ROUTES
 from cairn.protocol.webhook_routes import WEBHOOKS
@@ -485,6 +486,7 @@ ROUTES: tuple[Route, ...] = (
     *_ARTIFACT_ROUTES,
     *_REGISTRY,
     *WEBHOOKS,
+    *SHARES,
     *TOKENS,
     *UI_ROUTES,
     *_SERVER,

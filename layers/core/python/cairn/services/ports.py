@@ -18,6 +18,7 @@ from cairn.ids import RandomBits
 from cairn.search.experiments import ExperimentSearch
 from cairn.search.plan import Pause, Search
 from cairn.services.registry_ports import Registry, Scoped
+from cairn.services.share_ports import Shares
 from cairn.services.token_ports import TokenStore
 from cairn.services.webhook_ports import Webhooks
 
@@ -223,7 +224,7 @@ class Stores:
     """Everything a use-case may need, wired by the composition root.
 
     ``multipart``: clients are told to move large artifacts in parts and by presigned URL.
-    ``tokens``: None where none are given.
+    ``tokens``: None where none are given. ``shares``: None where there is no RAM.
     ``artifact_root``: where in S3 ``mlflow-artifacts:/`` lies; None where it is a folder.
     """
 
@@ -242,6 +243,7 @@ class Stores:
     carriage: Carriage = Carriage()
     multipart: bool = False
     tokens: TokenStore | None = None
+    shares: Shares | None = None
     artifact_root: str | None = None
     access: Access = UNDECIDED
 
