@@ -155,6 +155,7 @@ def a_world(folder: Path, engine: str = "sqlite", owner_roles: Iterable[str] = (
         stores = replace(stores, artifacts=FolderArtifacts(folder / "files", folder / "staging"))
         stores.experiments.ensure_default(1)  # type: ignore[attr-defined]  # the store's own
         authority = Authority(Grants(table), Owner(OWNER, tuple(owner_roles)), lambda: now[0])
+        stores = replace(stores, look_up=authority.look_up)
         app = App(stores, deployed_front, authority, max_body=10_000_000, max_answer=6_000_000)
         yield World(app, table, meter, now)
 

@@ -11,7 +11,7 @@ import random
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
@@ -77,15 +77,13 @@ _LOCAL_LOCATION = "mlflow-artifacts:/"
 def build(settings: Settings) -> App:
     """A deployed function: DynamoDB and S3, callers as API Gateway checked them."""
     table = _table(settings)
+    carriage = Carriage(upload=_LAMBDA_FILE, download=_LAMBDA_FILE)
+    stores = _aws_stores(settings, table, carriage, _remote_webhooks(table, settings))
+    authority = Authority(Grants(table), Owner(settings.account, settings.roles_of_owner), time.monotonic)
     return App(
-        _aws_stores(
-            settings,
-            table,
-            Carriage(upload=_LAMBDA_FILE, download=_LAMBDA_FILE),
-            _remote_webhooks(table, settings),
-        ),
+        replace(stores, look_up=authority.look_up),
         deployed_front,
-        Authority(Grants(table), Owner(settings.account, settings.roles_of_owner), time.monotonic),
+        authority,
         max_body=_LAMBDA_BODY,
         max_answer=_LAMBDA_ANSWER,
     )

@@ -158,9 +158,9 @@ def _answer(app: App, request: Request) -> Answer:
     route = match.route
     caller = ANYONE if route.function == "gateway" else request.front.read(request.context)
     use_case = _use_case(route)
-    argument = _argument(app, request, route, match.params)
     access = UNDECIDED if route.function == "gateway" else app.authorize(caller, ACTIONS[route.action])
     access.demand_everything()
+    argument = _argument(app, request, route, match.params)
     result = use_case(app.stores.scoped(access), caller, argument)
     return _success(app, request, result)
 
