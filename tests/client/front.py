@@ -99,7 +99,13 @@ class Front:
 def front(backend: str | None, folder: Path | None = None) -> Iterator[Front]:
     """A front until the end of the block: with TLS and checked signatures if there is a folder for the
     certificate, else plain. Without a backend it answers ``{}`` to everything."""
-    state = Front(backend)
+    with serving(Front(backend), folder) as state:
+        yield state
+
+
+@contextmanager
+def serving(state: Front, folder: Path | None) -> Iterator[Front]:
+    """Have a front answer, with TLS if there is a folder for the certificate."""
 
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"

@@ -1,4 +1,6 @@
-"""The command ``cairn``: its arguments, and what it says when they are wrong.
+"""The commands ``cairn local`` and ``cairn admin``: their arguments, and what they say when these are wrong.
+
+The command ``cairn`` itself is the client's (``mlflow_cairn.cli``), which these are added to.
 
 A user's mistake is one line on standard error and exit status 2. Everything heavy is imported when it is
 needed: ``--help`` is instant, and a local server answers within 1.5 s of its start.
@@ -10,6 +12,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NoReturn
 
+_LOCAL = "serve MLflow's tracking API from this machine"
+_ADMIN = "look after the data, beside whatever serves it"
 _EPILOG = """\
 examples:
   cairn local                           http://127.0.0.1:5000, data in ./.cairn
@@ -99,7 +103,7 @@ def fail(message: str) -> NoReturn:
 
 
 def _add_admin(commands: "argparse._SubParsersAction[_Parser]") -> None:
-    admin = commands.add_parser("admin", help="look after the data, beside whatever serves it")
+    admin = commands.add_parser("admin", help=_ADMIN)
     tasks = admin.add_subparsers(dest="task", required=True, metavar="TASK")
     reindex = tasks.add_parser(
         "reindex",
@@ -128,7 +132,7 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     local = commands.add_parser(
         "local",
-        help="serve MLflow's tracking API from this machine",
+        help=_LOCAL,
         description="Serve MLflow's tracking API from this machine until Ctrl-C:\n"
         "the same handlers as in AWS, on a SQLite file and a folder.",
         epilog=_EPILOG,
@@ -180,6 +184,11 @@ def _url(text: str) -> str:
     if not valid:
         raise argparse.ArgumentTypeError(f"'{text}' is no URL like http://127.0.0.1:8000")
     return text
+
+
+LOCAL = (_LOCAL, main)
+ADMIN = (_ADMIN, main)
+"""As the command ``cairn`` takes them (entry points, pyproject.toml)."""
 
 
 if __name__ == "__main__":

@@ -1,0 +1,170 @@
+"""The command ``cairn``: what a data scientist needs of it, and the commands that other packages add.
+
+``token`` and ``whoami`` are here. A package adds a command by an entry point of the group
+``cairn.commands``: a pair of a line of help, and what is called with the whole command line and returns the
+exit status. A user's mistake is one line on standard error and exit status 2.
+"""
+
+import argparse
+import json
+import os
+import shlex
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from datetime import UTC, datetime
+from importlib.metadata import EntryPoints, entry_points
+from typing import TYPE_CHECKING, Any, NoReturn, cast
+
+if TYPE_CHECKING:
+    from mlflow_cairn.server import Server
+
+GROUP = "cairn.commands"
+
+Added = tuple[str, Callable[[Sequence[str]], int]]
+
+_EPILOG = """\
+examples:
+  cairn whoami                             what the server takes you for
+  cairn token                              a token that reads, good for an hour
+  cairn token --permission WRITE --hours 8
+  eval "$(cairn token --export)"           into this shell: MLflow's client uses it from here on
+  cairn token --revoke                     void all tokens that you minted
+"""
+
+
+class _Parser(argparse.ArgumentParser):
+    """argparse, with one line for a mistake instead of the usage and a line."""
+
+    def error(self, message: str) -> NoReturn:
+        fail(f"{message} (see {self.prog} --help)")
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command; the exit status."""
+    given = sys.argv[1:] if arguments is None else list(arguments)
+    added = entry_points(group=GROUP)
+    if given and given[0] in added.names:
+        _, run = cast("Added", added[given[0]].load())
+        return run(given)
+    return _run(_parser(added).parse_args(given))
+
+
+def fail(message: str) -> NoReturn:
+    """One line for the user, exit status 2."""
+    sys.stderr.write(f"cairn: {message}\n")
+    raise SystemExit(2)
+
+
+def _run(options: argparse.Namespace) -> int:
+    from mlflow.exceptions import MlflowException
+
+    from mlflow_cairn.server import Failed
+
+    try:
+        server = _server(options.server, os.environ)
+        sys.stdout.write(_whoami(server) if options.command == "whoami" else _token(server, options))
+    except Failed as failed:
+        fail(str(failed))
+    except MlflowException as refused:
+        fail(refused.message)
+    return 0
+
+
+def _server(given: str | None, environ: Mapping[str, str]) -> "Server":
+    from mlflow_cairn.server import Server
+
+    uri = given or environ.get("MLFLOW_TRACKING_URI")
+    if not uri:
+        fail("which server? Set MLFLOW_TRACKING_URI, or give --server")
+    if not uri.startswith(("https://", "http://")):
+        fail(f"{uri} is no https URL")
+    return Server.of(uri, environ.get("MLFLOW_TRACKING_SERVER_CERT_PATH") or True)
+
+
+def _whoami(server: "Server") -> str:
+    me = server.get("whoami")
+    lines = [f"principal     {me['principal']}", f"server        {server.uri}"]
+    if me.get("session"):
+        lines.append(f"session       {me['session']} (decides nothing)")
+    if me.get("organisation"):
+        lines.append(f"organisation  {me['organisation']}")
+    return "\n".join(lines) + "\n"
+
+
+def _token(server: "Server", options: argparse.Namespace) -> str:
+    if options.revoke:
+        body = {"principal": options.principal} if options.principal else {}
+        revoked = server.post("tokens/revoke", body)
+        return f"All tokens that {revoked['principal']} minted until now are void.\n"
+    if options.list:
+        tokens = server.get("tokens/list")["tokens"]
+        return "".join(f"{_line(token)}\n" for token in tokens) or "No token is good.\n"
+    minted = server.post("tokens/create", {"permission": options.permission, "hours": options.hours})
+    if options.json:
+        return json.dumps({**minted, "tracking_uri": server.token_uri}) + "\n"
+    if options.export:
+        wanted = {"MLFLOW_TRACKING_URI": server.token_uri, "MLFLOW_TRACKING_TOKEN": minted["token"]}
+        return "".join(f"export {name}={shlex.quote(value)}\n" for name, value in wanted.items())
+    sys.stderr.write(
+        f"{minted['permission']} as {minted['principal']} until {_time(minted['expires'])}, "
+        f"at {server.token_uri}\n"
+    )
+    return f"{minted['token']}\n"
+
+
+def _line(token: Mapping[str, Any]) -> str:
+    return f"{token['permission']:<6} until {_time(token['expires'])}  minted {_time(token['created'])}"
+
+
+def _time(milliseconds: int) -> str:
+    return f"{datetime.fromtimestamp(milliseconds / 1000, UTC):%Y-%m-%d %H:%M:%S} UTC"
+
+
+class _Version(argparse.Action):
+    """Looked up only where it is asked for: that costs as much as all the rest."""
+
+    def __call__(self, parser: argparse.ArgumentParser, *_: object) -> NoReturn:
+        from importlib.metadata import version
+
+        sys.stdout.write(f"cairn {version('mlflow-cairn')}\n")
+        parser.exit()
+
+
+def _parser(added: EntryPoints) -> argparse.ArgumentParser:
+    parser = _Parser(
+        prog="cairn",
+        description="Cairn, an MLflow backend without a server.",
+        epilog=_EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--version", action=_Version, nargs=0, help="show the version and leave")
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    for entry in sorted(added, key=lambda entry: entry.name):
+        commands.add_parser(entry.name, help=cast("Added", entry.load())[0])
+    whoami = commands.add_parser("whoami", help="what the server takes you for")
+    token = commands.add_parser("token", help="a token for what cannot sign requests")
+    for command in (whoami, token):
+        command.add_argument(
+            "--server", metavar="URI", help="the tracking URI (default: MLFLOW_TRACKING_URI)"
+        )
+    token.add_argument(
+        "--permission", choices=("READ", "WRITE"), default="READ", help="what it may at most"
+    )
+    token.add_argument("--hours", type=_hours, default=1, metavar="N", help="1 to 12 (default: 1)")
+    what = token.add_mutually_exclusive_group()
+    what.add_argument("--export", action="store_true", help="print lines for a shell")
+    what.add_argument("--json", action="store_true", help="print all about it, as JSON")
+    what.add_argument("--list", action="store_true", help="your tokens that are good; mints none")
+    what.add_argument("--revoke", action="store_true", help="void your tokens; mints none")
+    token.add_argument("--principal", metavar="ARN", help="with --revoke: whose, for admins")
+    return parser
+
+
+def _hours(text: str) -> int:
+    if not (text.isascii() and text.isdigit() and 1 <= int(text) <= 12):
+        raise argparse.ArgumentTypeError(f"a token is good for 1 to 12 hours, not {text}")
+    return int(text)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
