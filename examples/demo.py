@@ -53,7 +53,7 @@ def demonstrate(events: Path) -> int:
             return 1
         print("\nThe event of @champion, as a rule on the deployed bus gets it:\n")
         print(json.dumps(event, indent=2), flush=True)
-        print(f"\nTracking URI: {uri}\nTry one yourself:")
+        print(f"\nLook around: {uri}/cairn\nTracking URI: {uri}\nTry one yourself:")
         print(f"  MLFLOW_TRACKING_URI={uri} {sys.executable} {HERE / 'train_epochs.py'}", flush=True)
         if os.environ.get("DEMO_EXIT") != "1":
             print("\nServing until Ctrl-C; the demo's data goes with it. Events as they come:", flush=True)
@@ -107,7 +107,7 @@ def run_example(script: str, uri: str) -> bool:
     """Run it and show what it prints; its warnings and MLflow's notes only where it failed."""
     environment = os.environ | {
         "MLFLOW_TRACKING_URI": uri,
-        "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",  # they lead to a web UI that is not there yet
+        "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",  # the summary has the links
         "MLFLOW_DISABLE_TELEMETRY": "true",
     }
     done = subprocess.run(

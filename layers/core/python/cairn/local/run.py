@@ -28,6 +28,7 @@ from cairn.local.data import DataFolder, Unusable, open_folder
 from cairn.local.events import Wsgi
 from cairn.local.guard import Guard
 from cairn.local.hooks import delivering
+from cairn.local.overview import OverviewPage
 from cairn.local.server import Gateway, Server, bind
 from cairn.local.tell import telling
 from cairn.local.ui import StockUi, find_build
@@ -103,6 +104,7 @@ def banner(options: LocalOptions, folder: DataFolder, listener: socket.socket) -
         "  pip install mlflow",
         f"  export MLFLOW_TRACKING_URI={uri}",
         "  python train.py",
+        f"In a browser: {uri}/cairn tells what is here, {uri} is MLflow's own UI.",
     ]
     if folder.shared:
         lines.append("Another cairn local has this data open too: both serve the same runs.")
@@ -123,7 +125,7 @@ def _front(app: "App", options: LocalOptions) -> Wsgi:
     from cairn.http import handle, raw_methods
 
     gateway = Gateway(partial(handle, app), raw_methods, _user(), system_clock)
-    ui = StockUi(gateway, find_build(MLFLOW_VERSION), MLFLOW_VERSION)
+    ui = OverviewPage(StockUi(gateway, find_build(MLFLOW_VERSION), MLFLOW_VERSION))
     return ui if options.any_name else Guard(ui)
 
 

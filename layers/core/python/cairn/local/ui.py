@@ -5,17 +5,16 @@ is. Where it is missing, ``/`` says what to install. The UI is Apache-2.0 (Datab
 licence and notices lie in the wheel, among the files that are served.
 """
 
-import hashlib
-import mimetypes
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from html import escape
 from importlib.metadata import PackageNotFoundError, distribution
 from pathlib import Path
 from urllib.parse import unquote
 
-from cairn.local.events import Environ, StartResponse, Wsgi, request_path, respond
+from cairn.local.events import Environ, StartResponse, Wsgi, request_path
+from cairn.local.files import File, file_of, read, send
 
 _STATIC = "/static-files/"
 _BUILD = "mlflow/server/js/build"
@@ -39,14 +38,6 @@ _CONTENT_SECURITY = "; ".join(
         "frame-ancestors 'self'",
     )
 )
-SECURITY_HEADERS = {
-    "Content-Security-Policy": _CONTENT_SECURITY,
-    "X-Content-Type-Options": "nosniff",
-    "X-Frame-Options": "SAMEORIGIN",
-    "Referrer-Policy": "same-origin",
-    "Cross-Origin-Opener-Policy": "same-origin",
-}
-
 _PAGE = """\
 <!doctype html>
 <html lang="en"><meta charset="utf-8"><title>Cairn</title>
@@ -66,12 +57,6 @@ pre {{ padding: .8em 1em; border: 1px solid #8886; border-radius: 6px; overflow:
 """
 
 
-@dataclass(frozen=True, slots=True)
-class _File:
-    content: bytes
-    headers: Mapping[str, str]
-
-
 @dataclass(slots=True)
 class StockUi:
     """The UI in front of ``behind``, which answers everything else.
@@ -83,7 +68,7 @@ class StockUi:
     behind: Wsgi
     build: Path | str
     wanted: str
-    _files: dict[str, _File | None] = field(default_factory=dict)
+    _files: dict[str, File | None] = field(default_factory=dict)
 
     def __call__(self, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
         method, path = environ["REQUEST_METHOD"], request_path(environ)
@@ -92,25 +77,22 @@ class StockUi:
         if isinstance(self.build, str):
             if path != "/":
                 return self.behind(environ, start_response)
-            file: _File | None = _page(self.wanted, self.build)
+            file: File | None = _page(self.wanted, self.build)
         else:
             name = "index.html" if path == "/" else unquote(path.removeprefix(_STATIC))
             file = self._file(self.build, name)
         if file is None:
             return self.behind(environ, start_response)
-        known = [tag.strip() for tag in environ.get("HTTP_IF_NONE_MATCH", "").split(",")]
-        if file.headers["ETag"] in known:
-            headers = {name: file.headers[name] for name in ("ETag", "Cache-Control")}
-            return respond(304, headers, (), start_response, with_body=True)
-        return respond(200, file.headers, file.content, start_response, with_body=method == "GET")
+        return send(file, environ, start_response)
 
-    def _file(self, build: Path, name: str) -> _File | None:
+    def _file(self, build: Path, name: str) -> File | None:
         """A file below the folder; None for what is missing or lies elsewhere."""
         if name not in self._files:
             found = (build / name).resolve() if "\0" not in name else build
             if not (found.is_relative_to(build) and found.is_file()):
                 return None  # not kept: any number of names may be asked for
-            self._files[name] = _read(found)
+            kept = "public, max-age=31536000, immutable" if _HASHED.search(found.name) else "no-cache"
+            self._files[name] = read(found, kept, _CONTENT_SECURITY)
         return self._files[name]
 
 
@@ -126,31 +108,7 @@ def find_build(wanted: str) -> Path | str:
     return build if (build / "index.html").is_file() else "The installed package has no UI in it."
 
 
-def _read(path: Path) -> _File:
-    content = path.read_bytes()
-    kept = "public, max-age=31536000, immutable" if _HASHED.search(path.name) else "no-cache"
-    return _File(content, _headers(content, _type(path.name), kept))
-
-
-def _page(wanted: str, problem: str) -> _File:
+def _page(wanted: str, problem: str) -> File:
     """Its own style is inline; it is not kept: the next start may have the UI."""
     content = _PAGE.format(wanted=escape(wanted), problem=escape(problem)).encode()
-    return _File(content, _headers(content, "text/html; charset=utf-8", "no-store"))
-
-
-def _headers(content: bytes, content_type: str, cache: str) -> dict[str, str]:
-    return {
-        "Content-Type": content_type,
-        "Cache-Control": cache,
-        "ETag": f'"{hashlib.sha256(content).hexdigest()[:32]}"',
-        **SECURITY_HEADERS,
-    }
-
-
-def _type(name: str) -> str:
-    """By a table of our own where a machine's may be wrong: modules run as JavaScript or not at all."""
-    suffix = name.rpartition(".")[2]
-    known = {"js": "text/javascript", "mjs": "text/javascript", "cjs": "text/javascript", "css": "text/css"}
-    known |= {"html": "text/html", "txt": "text/plain", "json": "application/json", "woff2": "font/woff2"}
-    found = known.get(suffix) or mimetypes.guess_type(name)[0] or "application/octet-stream"
-    return f"{found}; charset=utf-8" if found.startswith("text/") else found
+    return file_of(content, "text/html; charset=utf-8", "no-store", _CONTENT_SECURITY)

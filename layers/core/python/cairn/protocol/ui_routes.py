@@ -1,4 +1,4 @@
-"""The part of the route table that MLflow's web UI alone calls.
+"""The part of the route table that MLflow's web UI alone calls, and Cairn's own page, the overview.
 
 Some of it belongs to features that Cairn does not offer. Their lists are empty, as MLflow's are before a
 feature is used, so that a page which looks there shows that nothing is there; what would create or change
@@ -7,8 +7,9 @@ user's own queue, which therefore is there, and empty, for everybody.
 """
 
 from cairn.protocol.messages.graphql import GraphQL
+from cairn.protocol.messages.overview import Overview
 from cairn.protocol.messages.ui import Anything, GetOrCreateUserQueue
-from cairn.protocol.routes import Route
+from cairn.protocol.routes import OWN, Route
 
 _V2 = "/api/2.0/mlflow"
 _V3 = "/api/3.0/mlflow"
@@ -28,6 +29,7 @@ _NOTHING_THERE = (
 )
 
 UI_ROUTES = (
+    Route("GET", f"{OWN}/overview", Overview, "overview.get_overview", _READ),
     Route("POST", "/graphql", GraphQL, "graphql.execute", "runs:read"),
     Route("GET", f"{_V3}/ui-telemetry", Anything, "ui.telemetry_settings", _READ),
     Route("POST", f"{_V3}/ui-telemetry", Anything, "ui.telemetry", _READ),

@@ -1,0 +1,91 @@
+// Fills the overview from one request. Everything it is told is text here, never markup.
+"use strict";
+
+const KINDS = { experiments: "experiment", models: "registered model", prompts: "prompt" };
+const EMPTY = {
+  local: {
+    with_me: "A local server has no access control: everything here is yours to read and to write.",
+    by_me: "There is nothing to share on one machine. Deployed to AWS, Cairn shares experiments, models and prompts with other accounts.",
+  },
+  aws: {
+    with_me: "Nothing is shared with you. Ask the owner of this tracking server for a share of what you need.",
+    by_me: "You share nothing. A share gives other accounts what you choose, and can be revoked at any time.",
+  },
+};
+
+const at = (id) => document.getElementById(id);
+
+function element(name, text) {
+  const made = document.createElement(name);
+  made.textContent = text;
+  return made;
+}
+
+// The address that a script needs: this page's, without its own name.
+function trackingUri() {
+  return new URL(".", location.href).href.replace(/\/$/, "");
+}
+
+function fill(list, entries, item, empty) {
+  at(list).replaceChildren(...entries.map(item));
+  at(`${list}-empty`).hidden = entries.length > 0;
+  if (empty) at(`${list}-empty`).textContent = empty;
+}
+
+function experiment(entry) {
+  const item = document.createElement("li");
+  const link = element("a", entry.name);
+  link.href = `./#/experiments/${encodeURIComponent(entry.experiment_id)}`;
+  const created = new Date(entry.creation_time).toLocaleString([], { dateStyle: "medium", timeStyle: "short" });
+  item.append(link, element("span", entry.note ? `${created} · ${entry.note}` : created));
+  return item;
+}
+
+function shared(entry) {
+  const kind = KINDS[entry.kind] || entry.kind;
+  const what = { id: `${kind} ${entry.text}`, name: `${kind} ${entry.text}`, prefix: `${kind}s ${entry.text}*` };
+  const item = document.createElement("li");
+  item.append(element("strong", entry.match === "prefix" && !entry.text ? `all ${kind}s` : what[entry.match]));
+  item.append(element("span", [entry.permission, entry.who, entry.share].filter(Boolean).join(" · ")));
+  return item;
+}
+
+function show(overview) {
+  const local = overview.caller.kind === "local";
+  const empty = local ? EMPTY.local : EMPTY.aws;
+  at("caller").textContent = local ? `${overview.caller.name}, cairn local` : overview.caller.principal;
+  at("setup").textContent = overview.setup.join("\n").replaceAll("{uri}", trackingUri());
+  at("setup-hint").textContent = local
+    ? "MLflow's own client, with nothing of Cairn's installed beside it."
+    : "Calls are signed with the AWS credentials of the machine that runs the script.";
+  fill("experiments", overview.experiments, experiment);
+  fill("with-me", overview.shared_with_me, shared, empty.with_me);
+  fill("by-me", overview.shared_by_me, shared, empty.by_me);
+  at("versions").textContent = `Cairn ${overview.versions.cairn} · MLflow ${overview.versions.mlflow}`;
+}
+
+function healthy(good, text) {
+  at("health").dataset.state = good ? "good" : "bad";
+  at("health").textContent = text;
+}
+
+async function load() {
+  const asked = performance.now();
+  let answer;
+  try {
+    answer = await fetch("api/3.0/cairn/overview");
+    const body = await answer.json();
+    if (!answer.ok) return healthy(false, body.message || `answers ${answer.status}`);
+    show(body);
+    healthy(body.health === "OK", `healthy, ${Math.round(performance.now() - asked)} ms`);
+  } catch (problem) {
+    healthy(false, answer ? `answers ${answer.status}` : "does not answer");
+  }
+}
+
+at("copy").addEventListener("click", async () => {
+  await navigator.clipboard.writeText(at("setup").textContent);
+  at("copy").textContent = "Copied";
+});
+
+load();
