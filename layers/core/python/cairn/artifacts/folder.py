@@ -19,7 +19,7 @@ from typing import BinaryIO
 from cairn.artifacts.chunks import CHUNK, Body, Chunks
 from cairn.artifacts.paths import MAX_KEY_BYTES, foreign, place_of
 from cairn.domain.artifacts import FileInfo, Part, Signed
-from cairn.domain.paths import PROXIED_SCHEMES
+from cairn.domain.paths import PROXIED_SCHEMES, join
 from cairn.errors import InvalidParameterValue, NotImplementedHere, ResourceDoesNotExist
 
 NO_MULTIPART_UPLOAD = "Multipart upload is not supported for the current artifact repository"
@@ -41,6 +41,13 @@ class FolderArtifacts:
     def __init__(self, root: Path, staging: Path) -> None:
         self._root = Path(os.path.realpath(root))
         self._staging = staging
+
+    def path_of(self, uri: str) -> str | None:
+        try:
+            place = place_of(join(uri))
+        except InvalidParameterValue:
+            return None
+        return place.key if place.scheme in PROXIED_SCHEMES else None
 
     def list(self, uri: str) -> Sequence[FileInfo]:
         folder = self._inside(uri)

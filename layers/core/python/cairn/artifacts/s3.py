@@ -14,7 +14,7 @@ from cairn.artifacts.faults import fault, translated
 from cairn.artifacts.paths import MAX_KEY_BYTES, foreign, place_of
 from cairn.domain.artifacts import FileInfo, Part, Signed
 from cairn.domain.attachments import disposition, stored_type
-from cairn.domain.paths import PROXIED_SCHEMES
+from cairn.domain.paths import PROXIED_SCHEMES, join
 from cairn.errors import InvalidParameterValue, ResourceDoesNotExist
 
 if TYPE_CHECKING:
@@ -45,6 +45,14 @@ class S3Artifacts:
         self._client = client
         self._bucket = bucket
         self._prefix = prefix.strip("/")
+
+    def path_of(self, uri: str) -> str | None:
+        """No request."""
+        try:
+            key = self._key(join(uri))
+        except InvalidParameterValue:  # another bucket, another folder of it, or what is no place at all
+            return None
+        return key[len(self._prefix) :].lstrip("/")
 
     def list(self, uri: str) -> Sequence[FileInfo]:
         """1 ListObjectsV2 for each 1,000 entries. Names come out sorted."""

@@ -1,8 +1,12 @@
 """Where artifacts lie: the URIs that follow from an experiment's location, by MLflow's rules."""
 
 import posixpath
+import re
 from functools import lru_cache
-from urllib.parse import urlparse, urlunparse
+from urllib.parse import quote, unquote, urlparse, urlunparse
+
+_VERSIONS = "model-versions"
+_NUMBER = re.compile("[1-9][0-9]{0,9}")
 
 
 def append_to_uri(uri: str, *parts: str) -> str:
@@ -34,3 +38,30 @@ def _around(location: str) -> tuple[str, str]:
 
 def model_artifacts(location: str, model_id: str) -> str:
     return append_to_uri(location, "models", model_id, "artifacts")
+
+
+def version_artifacts(name: str, number: int) -> str:
+    """Where the files of a model version are for who may read it and not the experiment they come from:
+    a location that nothing is stored at, which the routes of proxied artifacts understand."""
+    return f"mlflow-artifacts:/{_VERSIONS}/{_segment(name)}/{number}"
+
+
+def version_of(path: str) -> tuple[str, int, str] | None:
+    """Name and number of a model version, and a path below its files, of a path that ``version_artifacts``
+    begins; None for any other. A version has one such path, so that nothing goes by two names."""
+    kind, _, rest = path.partition("/")
+    segment, _, rest = rest.partition("/")
+    number, _, below = rest.partition("/")
+    if kind != _VERSIONS or not _NUMBER.fullmatch(number):
+        return None
+    try:
+        name = unquote(segment.replace("=", "%"), errors="surrogatepass")
+    except UnicodeDecodeError:
+        return None
+    return (name, int(number), below) if name and _segment(name) == segment else None
+
+
+def _segment(name: str) -> str:
+    """A registered model's name as a segment of a path in a URL: percent signs would be taken for the
+    client's own encoding."""
+    return quote(name, safe="", errors="surrogatepass").replace("%", "=")

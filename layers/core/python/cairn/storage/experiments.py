@@ -5,7 +5,7 @@ The name guard makes names unique, those of deleted experiments included. The he
 what counts; list entries are for searches (``listing``) and change in the same transactions.
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Self
 
@@ -20,7 +20,7 @@ from cairn.storage import keys
 from cairn.storage.codec import FORMAT
 from cairn.storage.expr import Absent, Add, And, Exists, Set, eq
 from cairn.storage.listing import Listing, entry_puts, entry_updates, tag_update
-from cairn.storage.scope import demand, shown
+from cairn.storage.scope import all_shown, demand, shown
 from cairn.storage.table import ConditionFailed, Delete, Item, Key, Put, Query, Table, TransactWrite, Update
 
 DEFAULT_NAME = "Default"
@@ -36,6 +36,7 @@ class Experiments:
         self._location_of = location_of
         self._access = access
         self._listing = Listing(table, access)
+        self._locations: dict[str, str | None] = {}  # what ``located`` read: a call's own, if it is scoped
 
     def scoped(self, access: Access) -> Self:
         return type(self)(self._table, self._location_of, access)
@@ -94,13 +95,28 @@ class Experiments:
             ]
         )
 
-    def get(self, experiment_id: str) -> Experiment:
-        """1 Query of head and tags (more for more than 1 MB of tags)."""
+    def get(self, experiment_id: str, *, to_change: bool = False) -> Experiment:
+        """1 Query of head and tags (more for more than 1 MB of tags). PermissionDenied for one
+        ``to_change`` that may only be seen."""
         experiment = experiment_hex(experiment_id)
-        found = None if experiment is None else self._read(experiment)
+        found = None if experiment is None else self._read(experiment, to_change=to_change)
         if found is None:
             raise experiment_missing(experiment_id, self._access)
         return found
+
+    def located(self, experiment_ids: Iterable[str]) -> dict[str, str]:
+        """1 BatchGetItem per 100 that were not asked for before, a read unit each; of a scoped store, which
+        lives for one call."""
+        wanted = list(dict.fromkeys(experiment_ids))
+        places = {
+            one: keys.experiment_head(number)
+            for one in wanted
+            if one not in self._locations and (number := experiment_hex(one)) is not None
+        }
+        heads = all_shown(self._access, self._table.batch_get(list(places.values()))) if places else {}
+        self._locations |= {one: heads[at]["loc"] if at in heads else None for one, at in places.items()}
+        found = {one: self._locations.get(one) for one in wanted}
+        return {one: location for one, location in found.items() if location is not None}
 
     def find(self, name: str) -> Experiment | None:
         """1 GetItem of the name guard, then as ``get``: for a name that nobody has as well, unless the
@@ -169,10 +185,12 @@ class Experiments:
         """Those that match, in order: its prices are ``Listing.search``'s."""
         return self._listing.search(search)
 
-    def _read(self, experiment: str) -> Experiment | None:
+    def _read(self, experiment: str, *, to_change: bool = False) -> Experiment | None:
         items = list(self._own_items(experiment, keys.HEAD))
         if not items or items[0]["sk"] != keys.HEAD or shown(self._access, items[0]) is None:
             return None
+        if to_change:
+            demand(self._access, items[0])
         return _experiment(str(int(experiment, 16)), items[0], _tags(items[1:]))
 
     def _head(self, experiment_id: str) -> tuple[str, Item]:
