@@ -1,20 +1,20 @@
 """Use-cases of artifacts: files of runs and logged models, and files below the root of proxied artifacts.
 
 A path is made safe first, then joined to its root; the store refuses what is not its own. MLflow answers a
-bad path before it looks for the run, and so do we.
+bad path before it looks for the run, and so do we. Files by path, without a run or a model, are a matter of
+``proxied`` for who may not see everything.
 """
 
 from collections.abc import Sequence
 
-from cairn.domain.artifacts import Part, Signed
+from cairn.domain.artifacts import FileInfo, Part, Signed
 from cairn.domain.paths import PROXIED_SCHEMES, file_path, join, local_name, safe_path, scheme_of
-from cairn.errors import BadRequest, InvalidParameterValue, PayloadTooLarge
+from cairn.errors import BadRequest, InvalidParameterValue, PayloadTooLarge, ResourceDoesNotExist
 from cairn.protocol.messages import artifacts as messages
 from cairn.protocol.messages.models import ListLoggedModelArtifacts
 from cairn.services.ports import Download, RawCall, Redirect, Result, Stores
+from cairn.services.proxied import Files, missing, readable, writable
 from cairn.sharing.caller import Caller
-
-PROXY_ROOT = "mlflow-artifacts:/"
 
 _MAX_SECONDS = 604_800  # of a presigned URL: seven days (S3's limit, and MLflow's check)
 _UPLOAD_SECONDS = 900
@@ -41,8 +41,8 @@ def list_proxied_artifacts(
     stores: Stores, caller: Caller, request: messages.ListProxiedArtifacts
 ) -> Result:
     """One level below a path of the proxied root; the answer holds bare names."""
-    path = safe_path(request.path or "")
-    return _files(stores, join(PROXY_ROOT, path), "")
+    found = readable(stores, safe_path(request.path or ""))
+    return {} if found is None else _files(found.entries(stores), "")
 
 
 def get_artifact(stores: Stores, caller: Caller, call: RawCall) -> Result:
@@ -62,12 +62,16 @@ def get_logged_model_artifact(stores: Stores, caller: Caller, call: RawCall) -> 
 
 
 def download_artifact(stores: Stores, caller: Caller, call: RawCall) -> Result:
-    return download(stores, PROXY_ROOT, safe_path(call.params["artifact_path"]))
+    path = safe_path(call.params["artifact_path"])
+    found = readable(stores, path)
+    if found is None:
+        raise missing(path)
+    return download_of(stores, found)
 
 
 def upload_artifact(stores: Stores, caller: Caller, call: RawCall) -> Result:
     """The request's body becomes the file. Raises PayloadTooLarge where a request cannot carry it."""
-    path = file_path(call.params["artifact_path"])
+    uri = writable(stores, file_path(call.params["artifact_path"]))
     limit = stores.carriage.upload
     if limit is not None and (call.length is None or call.length > limit):
         size = "a file of unknown size" if call.length is None else f"a file of {call.length} bytes"
@@ -78,7 +82,7 @@ def upload_artifact(stores: Stores, caller: Caller, call: RawCall) -> Result:
             "experiment whose artifact location is an s3:// URI: the client then writes there with its own "
             "AWS credentials."
         )
-    stores.artifacts.save(join(PROXY_ROOT, path), call.body, call.length)
+    stores.artifacts.save(uri, call.body, call.length)
     return {}
 
 
@@ -95,14 +99,19 @@ def upload_run_artifact(stores: Stores, caller: Caller, call: RawCall) -> Result
         raise InvalidParameterValue("Artifact size is too large. Max size is 10MB.")
     if not call.length:
         raise InvalidParameterValue("Request must specify data.")
-    root = stores.runs.get(run_id).info.artifact_uri
+    root = stores.runs.get(run_id, to_change=True).info.artifact_uri
     stores.artifacts.save(join(root, file_path(path)), call.body, call.length)
     return {}
 
 
 def delete_artifact(stores: Stores, caller: Caller, request: messages.DeleteProxiedArtifact) -> Result:
     """A file, or a folder with all that it holds; what is missing is deleted already."""
-    stores.artifacts.delete(join(PROXY_ROOT, safe_path(request.artifact_path)))
+    path = safe_path(request.artifact_path)
+    try:
+        uri = writable(stores, path)
+    except ResourceDoesNotExist:
+        return {}
+    stores.artifacts.delete(uri)
     return {}
 
 
@@ -110,7 +119,7 @@ def create_multipart_upload(
     stores: Stores, caller: Caller, request: messages.CreateMultipartUpload
 ) -> Result:
     """A URL for each part. Raises InvalidParameterValue for more parts than an answer has room for."""
-    uri = _upload_uri(request.artifact_path, request.path)
+    uri = writable(stores, _upload_path(request.artifact_path, request.path))
     upload_id, parts = stores.artifacts.begin_upload(uri, request.num_parts)
     room, size = stores.carriage.download, sum(len(part.url) for part in parts)
     if room is not None and size > room:
@@ -131,8 +140,9 @@ def create_multipart_upload(
 def complete_multipart_upload(
     stores: Stores, caller: Caller, request: messages.CompleteMultipartUpload
 ) -> Result:
+    """S3 knows an upload by its id and its key together: an id of another path is one that nobody knows."""
     parts = [Part(part.part_number, part.etag) for part in request.parts]
-    uri = _upload_uri(request.artifact_path, request.path)
+    uri = writable(stores, _upload_path(request.artifact_path, request.path))
     stores.artifacts.complete_upload(uri, request.upload_id, parts)
     return {}
 
@@ -140,7 +150,7 @@ def complete_multipart_upload(
 def abort_multipart_upload(
     stores: Stores, caller: Caller, request: messages.AbortMultipartUpload
 ) -> Result:
-    uri = _upload_uri(request.artifact_path, request.path)
+    uri = writable(stores, _upload_path(request.artifact_path, request.path))
     stores.artifacts.abort_upload(uri, request.upload_id)
     return {}
 
@@ -150,8 +160,13 @@ def get_presigned_download_url(
 ) -> Result:
     """What the client downloads by ranges, where ``server-info`` announces it. It needs ``file_size``, of
     an empty file too."""
-    uri = join(PROXY_ROOT, safe_path(request.artifact_path))
-    signed = stores.artifacts.sign_download(uri, _DOWNLOAD_SECONDS)
+    path = safe_path(request.artifact_path)
+    found = readable(stores, path)
+    if found is None:
+        raise missing(path)
+    with found.told():
+        uri = join(found.root, found.path)
+        signed = stores.artifacts.sign_download(uri, _DOWNLOAD_SECONDS, found.version())
     return {"url": signed.url, "headers": dict(signed.headers), "file_size": signed.file_size}
 
 
@@ -165,9 +180,9 @@ def create_presigned_upload_url(
     path = file_path(request.path)
     seconds = _expiration(request.expiration, _UPLOAD_SECONDS)
     if request.run_id:
-        root = stores.runs.get(request.run_id).info.artifact_uri
+        root = stores.runs.get(request.run_id, to_change=True).info.artifact_uri
     else:
-        root = stores.models.get(request.model_id).artifact_uri
+        root = stores.models.get(request.model_id, to_change=True).artifact_uri
     scheme = scheme_of(root)
     if scheme in PROXIED_SCHEMES:
         raise InvalidParameterValue(
@@ -196,13 +211,13 @@ def create_presigned_download_url(
 
 
 def _listing(stores: Stores, root: str, path: str) -> Result:
-    return {"root_uri": root, **_files(stores, join(root, path), path)}
+    return {"root_uri": root, **_files(stores.artifacts.list(join(root, path)), path)}
 
 
-def _files(stores: Stores, uri: str, folder: str) -> dict[str, Sequence[object]]:
+def _files(entries: Sequence[FileInfo], folder: str) -> dict[str, Sequence[object]]:
     """MLflow's ``files``, left out where there are none. A size of 0 is left out too."""
     files = []
-    for entry in stores.artifacts.list(uri):
+    for entry in entries:
         file: dict[str, object] = {
             "path": f"{folder}/{entry.path}" if folder else entry.path,
             "is_dir": entry.is_dir,
@@ -227,9 +242,14 @@ def download(stores: Stores, root: str, path: str, version: str | None = None) -
     return Download(chunks, length, path.rpartition("/")[2])
 
 
-def _upload_uri(folder: str, path_on_client: str) -> str:
+def download_of(stores: Stores, files: Files) -> Download | Redirect:
+    with files.told():
+        return download(stores, files.root, files.path, files.version())
+
+
+def _upload_path(folder: str, path_on_client: str) -> str:
     """The client names the folder in the path, and sends where the file lies on its own disk."""
-    return join(PROXY_ROOT, file_path(f"{safe_path(folder)}/{local_name(path_on_client)}"))
+    return file_path(f"{safe_path(folder)}/{local_name(path_on_client)}")
 
 
 def _headers(signed: Signed) -> dict[str, object]:

@@ -7,13 +7,14 @@ from cairn.domain import registry as rules
 from cairn.domain import registry_sources as sources
 from cairn.domain.draft import Draft, Touch
 from cairn.domain.entities import DELETED, LoggedModel
-from cairn.domain.paths import join, safe_path
+from cairn.domain.paths import safe_path
 from cairn.domain.registry import ModelVersion
 from cairn.errors import InvalidParameterValue, ResourceDoesNotExist
 from cairn.protocol import render_registry as render
 from cairn.protocol.messages import registry as messages
-from cairn.services.artifacts import download, required_argument
+from cairn.services.artifacts import download_of, required_argument
 from cairn.services.ports import RawCall, Result, Stores
+from cairn.services.proxied import files_of, root_of
 from cairn.services.registered_models import aliased, asked
 from cairn.sharing.caller import Caller
 
@@ -133,8 +134,7 @@ def get_model_version_artifact(stores: Stores, caller: Caller, call: RawCall) ->
     is the file as it was when the version was made."""
     path = safe_path(required_argument(call, "path"))
     name, version = required_argument(call, "name"), required_argument(call, "version")
-    found, pins = stores.registry.versions.pinned(name, rules.version_number(version))
-    return download(stores, _files(stores, found), path, pins.get(path))
+    return download_of(stores, files_of(stores, name, rules.version_number(version), path))
 
 
 def _lineage(stores: Stores, request: messages.CreateModelVersion) -> tuple[str, str, str]:
@@ -225,20 +225,12 @@ def _pins(stores: Stores, version: ModelVersion) -> Mapping[str, str]:
     if named is not None and named.name is not None and named.version is not None:
         return stores.registry.versions.pinned(named.name, int(named.version))[1]
     try:
-        return stores.artifacts.versions(_files(stores, version), MAX_PINS)
+        return stores.artifacts.versions(root_of(stores, version), MAX_PINS)
     except (
         InvalidParameterValue,
         ResourceDoesNotExist,
     ):  # another bucket or scheme; a run that is not here
         return {}
-
-
-def _files(stores: Stores, version: ModelVersion) -> str:
-    """The artifact URI of a version; a ``runs:/`` location lies below its run's."""
-    found = sources.run_and_path(version.location)
-    return (
-        version.location if found is None else join(stores.runs.get(found[0]).info.artifact_uri, found[1])
-    )
 
 
 def _version(version: ModelVersion) -> Result:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import BinaryIO, Protocol
 
-from cairn.domain.access import UNDECIDED, Access
+from cairn.domain.access import DEPLOYMENT, UNDECIDED, Access
 from cairn.domain.artifacts import FileInfo, Part, Signed
 from cairn.domain.clock import Clock
 from cairn.domain.columns import Columns, Order
@@ -21,6 +21,7 @@ from cairn.services.registry_ports import Registry, Scoped
 from cairn.services.share_ports import Shares
 from cairn.services.token_ports import TokenStore
 from cairn.services.webhook_ports import Webhooks
+from cairn.sharing.authorize import LookUp, unguarded
 
 
 class ExperimentStore(Scoped, Protocol):
@@ -30,8 +31,13 @@ class ExperimentStore(Scoped, Protocol):
         """A new experiment; ``location`` None takes the deployment's default for the new id.
         Raises ResourceAlreadyExists where the name is taken, by a deleted experiment too."""
 
-    def get(self, experiment_id: str) -> Experiment:
-        """With its tags, deleted or not."""
+    def get(self, experiment_id: str, *, to_change: bool = False) -> Experiment:
+        """With its tags, deleted or not. ``to_change``: PermissionDenied for what may be seen and not
+        changed."""
+
+    def located(self, experiment_ids: Iterable[str]) -> Mapping[str, str]:
+        """The artifact locations of these experiments, by id: of those that are there and seen. What one
+        call asks for again is not read again."""
 
     def find(self, name: str) -> Experiment | None:
         """By exact name, deleted or not."""
@@ -171,6 +177,10 @@ class ArtifactStore(Protocol):
     NotImplementedHere with the message that MLflow's clients fall back on.
     """
 
+    def path_of(self, uri: str) -> str | None:
+        """Where a URI lies below ``mlflow-artifacts:/`` (``""``: it is the root itself); None for what this
+        store would refuse. A URI's query string is no part of its place (``domain.paths.join``)."""
+
     def list(self, uri: str) -> Sequence[FileInfo]:
         """One level below ``uri``, by name; nothing for a file or what is missing (MLflow's rule)."""
 
@@ -220,12 +230,22 @@ class Carriage:
 
 
 @dataclass(frozen=True, slots=True)
+class Origins:
+    """Runs and logged models as the deployment itself sees them, for where the files of a model version are
+    and for what a logged model is told of its versions. No answer may show what was read here."""
+
+    runs: RunStore
+    models: LoggedModelStore
+
+
+@dataclass(frozen=True, slots=True)
 class Stores:
     """Everything a use-case may need, wired by the composition root.
 
     ``multipart``: clients are told to move large artifacts in parts and by presigned URL.
     ``tokens``: None where none are given. ``shares``: None where there is no RAM.
-    ``artifact_root``: where in S3 ``mlflow-artifacts:/`` lies; None where it is a folder.
+    ``artifact_root``: where in S3 ``mlflow-artifacts:/`` lies; None where it is a folder. ``look_up``: what
+    any caller could do, and by which grants.
     """
 
     experiments: ExperimentStore
@@ -246,6 +266,7 @@ class Stores:
     shares: Shares | None = None
     artifact_root: str | None = None
     access: Access = UNDECIDED
+    look_up: LookUp = unguarded
 
     def scoped(self, access: Access) -> "Stores":
         """What one call works with, once it is decided what it may touch."""
@@ -260,6 +281,11 @@ class Stores:
             registry=self.registry.scoped(access),
             access=access,
         )
+
+    @property
+    def origins(self) -> Origins:
+        """READ on a model version is enough for its files, whoever may see where they come from."""
+        return Origins(self.runs.scoped(DEPLOYMENT), self.models.scoped(DEPLOYMENT))
 
 
 @dataclass(frozen=True, slots=True)
