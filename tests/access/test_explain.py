@@ -44,8 +44,8 @@ def test_what_a_decision_follows_from(world: World) -> None:
     place = placed(world.of(), 1)
     asked = {"principal": TRAINER, "action": "runs:log", "experiment": place.name}
     assert explained(world, **asked)["advice"] == (
-        f"Share it: cairn share create NAME --permission WRITE --principal {GUEST}, with the name or prefix "
-        "of the resource."
+        f"Share it: cairn share create NAME --permission WRITE --principal {GUEST}, with the name or "
+        "prefix of the resource."
     )
     world.grant(GUEST, Permission.READ, prefixed("experiments", "shared/"), share="fraud")
     told = explained(world, **asked)

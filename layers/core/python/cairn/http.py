@@ -18,7 +18,7 @@ from urllib.parse import unquote
 
 from pydantic_core import to_json
 
-from cairn.domain.access import UNDECIDED
+from cairn.audit import Entry
 from cairn.domain.attachments import disposition, served_type
 from cairn.errors import (
     BadRequest,
@@ -31,7 +31,7 @@ from cairn.protocol.actions import ACTIONS
 from cairn.protocol.message import Creation, Message
 from cairn.protocol.parse import parse_body, parse_query
 from cairn.protocol.route_table import ROUTER
-from cairn.protocol.routes import Route
+from cairn.protocol.routes import Match, Route
 from cairn.services.ports import Download, RawCall, Redirect, Result, Stores, Text
 from cairn.sharing.authorize import Authorize
 from cairn.sharing.caller import ANYONE, Caller
@@ -155,14 +155,28 @@ def to_lambda(answer: Answer) -> dict[str, Any]:
 
 def _answer(app: App, request: Request) -> Answer:
     match = ROUTER.match(request.method, request.path)
-    route = match.route
-    caller = ANYONE if route.function == "gateway" else request.front.read(request.context)
-    use_case = _use_case(route)
-    access = UNDECIDED if route.function == "gateway" else app.authorize(caller, ACTIONS[route.action])
-    access.demand_everything()
-    argument = _argument(app, request, route, match.params)
-    result = use_case(app.stores.scoped(access), caller, argument)
+    entry = Entry(ACTIONS[match.route.action], request.request_id, request.front.name)
+    try:
+        result = _result(app, request, match, entry)
+    except CairnError as error:
+        entry.write(error.code)
+        raise
+    entry.write()
     return _success(app, request, result)
+
+
+def _result(app: App, request: Request, match: Match, entry: Entry) -> Result:
+    """Caller, decision, message, use-case: in this order, so that who may not hears nothing of its
+    message."""
+    route = match.route
+    use_case = _use_case(route)
+    if route.function == "gateway":
+        return use_case(app.stores, ANYONE, _argument(app, request, route, match.params))
+    entry.caller = request.front.read(request.context)
+    access = app.authorize(entry.caller, entry.action)
+    access.demand_everything()
+    entry.about = _argument(app, request, route, match.params)
+    return use_case(app.stores.scoped(access), entry.caller, entry.about)
 
 
 def _use_case(route: Route) -> Callable[[Stores, Caller, Message | RawCall], Result]:
@@ -286,8 +300,8 @@ def _fitted(app: App, request: Request, content: bytes) -> Answer:
 
 
 def _file_headers(download: Download) -> dict[str, str]:
-    """MLflow's ``_response_with_file_attachment_headers``: saved, not shown; no sniffing. And where a browser
-    shows it all the same: without scripts, and in an origin of its own."""
+    """MLflow's ``_response_with_file_attachment_headers``: saved, not shown; no sniffing. And where a
+    browser shows it all the same: without scripts, and in an origin of its own."""
     return {
         "Content-Type": served_type(download.filename),
         "Content-Disposition": disposition(posixpath.basename(download.filename)),
