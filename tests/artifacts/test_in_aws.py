@@ -148,6 +148,18 @@ def test_presigned_urls_of_a_run(app: App, run_id: str) -> None:
     assert (content(answer), answer.headers["Content-Type"]) == (b"1,2", "text/plain")
 
 
+@pytest.mark.parametrize(("expiration", "given"), [(900, 900), (901, 900), (604_800, 900)])
+def test_no_url_outlives_a_revoked_share_by_more_than_a_quarter_of_an_hour(
+    app: App, run_id: str, expiration: int, given: int
+) -> None:
+    asked = {"run_id": run_id, "path": "a", "expiration": expiration}
+    up = post(app, f"{V2}/artifacts/presigned-upload-url", asked)[1]
+    requests.put(up["presigned_url"], data=b"1", headers=up.get("headers", {}), timeout=10)
+    down = post(app, f"{V2}/artifacts/presigned-download-url", asked)[1]
+    for said in (up, down):
+        assert f"X-Amz-Expires={given}&" in said["presigned_url"]
+
+
 @pytest.mark.parametrize("route", ["presigned-upload-url", "presigned-download-url"])
 @pytest.mark.parametrize("expiration", [0, -1, 604_801])
 def test_a_url_that_is_dead_on_arrival_is_refused(

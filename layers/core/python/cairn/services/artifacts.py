@@ -16,7 +16,8 @@ from cairn.services.ports import Download, RawCall, Redirect, Result, Stores
 from cairn.services.proxied import Files, missing, readable, writable
 from cairn.sharing.caller import Caller
 
-_MAX_SECONDS = 604_800  # of a presigned URL: seven days (S3's limit, and MLflow's check)
+_MAX_SECONDS = 604_800  # that may be asked for: seven days (S3's limit, and MLflow's check)
+_LONGEST = 900  # that a presigned URL lives: who had it may lose the permission meanwhile
 _UPLOAD_SECONDS = 900
 _DOWNLOAD_SECONDS = 300
 _MAX_UI_UPLOAD = 10 * 2**20  # bytes; MLflow's limit of upload-artifact
@@ -263,7 +264,7 @@ def _expiration(seconds: int | None, default: int) -> int:
         raise InvalidParameterValue(
             f"expiration must be between 1 and {_MAX_SECONDS} seconds (got {expiration})."
         )
-    return expiration
+    return min(expiration, _LONGEST)
 
 
 def _argument(call: RawCall, name: str) -> str | None:
