@@ -43,6 +43,7 @@ from cairn.storage.registry_index import RegistryIndex
 from cairn.storage.retry import Retry
 from cairn.storage.runs import Runs
 from cairn.storage.table import Table
+from cairn.storage.together import SideBySide, Together, in_turn
 from cairn.storage.webhooks import Webhooks as WebhookItems
 
 if TYPE_CHECKING:
@@ -297,6 +298,7 @@ def _aws_stores(settings: Settings, table: Table, carriage: Carriage, webhooks: 
         artifact_root=f"s3://{settings.bucket}/{settings.artifact_prefix}",
         quiet=settings.quiet_ms,
         tokens=_tokens(table) if settings.tokens else None,
+        together=SideBySide(),
     )
 
 
@@ -312,6 +314,7 @@ def _stores(
     artifact_root: str | None = None,
     quiet: int = QUIET,
     tokens: "Tokens | None" = None,
+    together: Together = in_turn,
 ) -> Stores:
     pause = Retry().wait
     runs = Runs(table, pause, system_clock, quiet)
@@ -319,7 +322,7 @@ def _stores(
     return Stores(
         experiments=Experiments(table, location_of),
         runs=runs,
-        index=RunIndex(table, runs, time.monotonic, bounds=bounds_of(quiet)),
+        index=RunIndex(table, runs, time.monotonic, bounds=bounds_of(quiet), together=together),
         indexer=Indexer(table, system_clock, quiet),
         history=History(table),
         datasets=Datasets(table, blobs),

@@ -15,7 +15,7 @@ class Bounds:
     seconds: float = 4.0
     """A search stops after as long; it is promised to answer within 5."""
     page: int = 1_000
-    """Entries, of about 120 bytes, that one request reads at most."""
+    """Entries, of about 120 bytes, that one request reads at most; of several experiments, marks too."""
     probe: int = 400
     """Entries of a range that are read to learn how many there are. So many runs are read at once."""
     streams: int = 16

@@ -25,6 +25,7 @@ from cairn.storage.ranges import Ranges
 from cairn.storage.runs import Runs
 from cairn.storage.sweep import IDS, MARKS, RANGE, WALK, Progress, Top, read_progress
 from cairn.storage.table import Table
+from cairn.storage.together import Together, in_turn
 from cairn.storage.visible import Group, known_experiments, visible_groups
 from cairn.storage.walk import Found, Walks
 
@@ -42,35 +43,41 @@ class RunIndex:
         now: Callable[[], float],
         clock: Clock = system_clock,
         bounds: Bounds = BOUNDS,
+        together: Together = in_turn,
     ) -> None:
         self._table = table
         self._runs = runs
         self._now = now
         self._clock = clock
         self._bounds = bounds
+        self._together = together
 
     def scoped(self, access: Access) -> Self:
-        return type(self)(self._table, self._runs.scoped(access), self._now, self._clock, self._bounds)
+        runs = self._runs.scoped(access)
+        return type(self)(self._table, runs, self._now, self._clock, self._bounds, self._together)
 
     def search(self, search: Search) -> Iterator[Run | Pause]:
         """The runs that match, in order, from behind ``after``; a Pause as the last where the bounds ended.
 
         1 BatchGetItem of experiments and 1 Query of marks for each, 1 BatchGetItem per 99 runs matched, 1
-        Query per 1,000 entries walked (less at first). InvalidParameterValue for a progress that no search
-        of this plan wrote.
+        Query per 1,000 entries walked (less at first). The queries of several experiments do not wait for
+        each other. InvalidParameterValue for a progress that no search of this plan wrote.
         """
         budget = Budget(self._now, self._bounds)
-        return _Execution(self._table, self._runs, search, budget, self._clock()).rows()
+        walks = Walks(self._table, budget.spend, self._bounds.page, self._together)
+        return _Execution(self._table, self._runs, walks, search, budget, self._clock()).rows()
 
 
 class _Execution:
-    def __init__(self, table: Table, runs: Runs, search: Search, budget: Budget, time: int) -> None:
+    def __init__(
+        self, table: Table, runs: Runs, walks: Walks, search: Search, budget: Budget, time: int
+    ) -> None:
         self._table = table
         self._runs = runs
         self._search = search
         self._budget = budget
         self._bounds = budget.bounds
-        self._walks = Walks(table, budget.spend, budget.bounds.page)
+        self._walks = walks
         self._last = search.after
         self._progress = (
             None if search.progress is None else read_progress(search.progress, search.ordering)

@@ -8,11 +8,14 @@ run's place follows from its sort key, unless it moves at this very moment; but 
 """
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from functools import partial
 
 from cairn.storage import keys
 from cairn.storage.budget import Bounds
 from cairn.storage.sweep import MARKS, RANGE, Progress
-from cairn.storage.table import Item, Query
+from cairn.storage.table import Item, Page, Query
+from cairn.storage.together import LANES
 from cairn.storage.walk import Walks
 
 _ALL = "g"  # behind every run
@@ -28,6 +31,7 @@ class Marks:
         self._walks = walks
         self._moved = moved
         self._slack = bounds.slack
+        self._page = bounds.page
         self.dirty: set[str] = set()
         """Runs that were taken from memory, as far as this request knows: their entries are passed over."""
         self._reached, self._time, self._since = "", 0, 0  # up to here those before then, of the rest since
@@ -49,20 +53,33 @@ class Marks:
 
     def unseen(self, experiments: Sequence[str]) -> Iterator[tuple[str, str | None]]:
         """The marks that this round has yet to come to, in their order, and their runs; None for one that
-        was taken in the round before. 1 Query per MB of marks (about 100 bytes each) of an experiment;
-        none where the round is at its end."""
+        was taken in the round before, and at the end of an experiment. 1 Query per page of marks (about 100
+        bytes each) of an experiment, the first of several experiments side by side; none where the round is
+        at its end."""
         begin = "" if self._is_new else self._reached
-        for experiment in experiments:
-            after = begin if begin[:16] == experiment else None
-            while experiment >= begin[:16]:
-                page = self._walks.query(Query(keys.dirty_partition(experiment), after=after))
-                for mark in page.items:
-                    if "g" in mark or not self._moved:
-                        self.dirty.add(mark["sk"])
-                        yield mark["sk"], None if self._was_taken(mark) else mark["sk"]
-                after = page.after
-                if after is None:
-                    break
+        left = [experiment for experiment in experiments if experiment + _ALL > begin]
+        for start in range(0, len(left), LANES):
+            queries = [
+                Query(
+                    keys.dirty_partition(experiment),
+                    limit=None if len(left) == 1 else self._page,
+                    after=begin if begin[:16] == experiment else None,
+                )
+                for experiment in left[start : start + LANES]
+            ]
+            pages = self._walks.together([partial(self._walks.query, query) for query in queries])
+            for experiment, query, page in zip(left[start:], queries, pages, strict=False):
+                yield from self._of(page)
+                while page.after is not None:
+                    page = self._walks.query(replace(query, after=page.after))
+                    yield from self._of(page)
+                yield experiment + _ALL, None
+
+    def _of(self, page: Page) -> Iterator[tuple[str, str | None]]:
+        for mark in page.items:
+            if "g" in mark or not self._moved:
+                self.dirty.add(mark["sk"])
+                yield mark["sk"], None if self._was_taken(mark) else mark["sk"]
 
     def _was_taken(self, mark: Item) -> bool:
         """A mark may bear a time before that at which it is set: requests take a while, clocks differ."""

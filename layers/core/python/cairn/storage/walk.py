@@ -6,15 +6,17 @@ is read forward again from its beginning, so that 90% of all runs with one value
 """
 
 import heapq
+import threading
 from collections.abc import Callable, Iterator, Sequence
-from functools import total_ordering
-from itertools import groupby
+from functools import partial, total_ordering
+from itertools import chain, groupby, islice
 from typing import NamedTuple
 
 from cairn.search.index import is_value
 from cairn.search.plan import LAST, Span, Walk
 from cairn.storage.limits import item_size
 from cairn.storage.table import Page, Query, Table
+from cairn.storage.together import Together, in_turn
 
 _FEW = 4  # streams that read as many entries each as are expected in all
 _LEAST = 10
@@ -69,17 +71,20 @@ class Walks:
     """Entries from a table. ``streams`` walks are merged to yield ``expected`` entries: each of them reads
     its share at first, and four times as many with each further request, up to a ``page``."""
 
-    def __init__(self, table: Table, spend: Spend, page: int) -> None:
+    def __init__(self, table: Table, spend: Spend, page: int, together: Together = in_turn) -> None:
         self._table = table
         self._spend = spend
         self._page = page
+        self.together = together
+        self._spending = threading.Lock()
 
     def merged(
         self, partitions: Sequence[str], walk: Walk, start: str | None, expected: int
     ) -> Iterator[Found]:
         """The entries of all partitions and spans, in the order of the walk, from behind ``start``: the end
         of a sort key where the walk is not by value. What lies at one place in two of them comes once; what
-        is no entry of its span (a damaged index) would come out of order, and is passed over."""
+        is no entry of its span (a damaged index) would come out of order, and is passed over. The first
+        request of each stream is made at once, side by side."""
         streams = len(partitions) * len(walk.spans)
         share = expected if streams <= _FEW else expected * _FEW // streams
         limit = min(max(share, _LEAST), self._page)
@@ -90,7 +95,8 @@ class Walks:
         ]
         if len(walks) == 1:
             return walks[0]
-        found = heapq.merge(*walks, key=walk_key(walk))
+        begun = self.together([partial(_begun, found) for found in walks])
+        found = heapq.merge(*begun, key=walk_key(walk))
         return (next(same) for _, same in groupby(found, lambda one: one.run_id))
 
     def _own(self, span: Span, entries: Iterator[Found], walk: Walk) -> Iterator[Found]:
@@ -141,8 +147,14 @@ class Walks:
     def query(self, query: Query) -> Page:
         """A page, paid for."""
         page = self._table.query(query)
-        self._spend(max(1, -(-sum(map(item_size, page.items)) // 4_096)))
+        with self._spending:
+            self._spend(max(1, -(-sum(map(item_size, page.items)) // 4_096)))
         return page
+
+
+def _begun(entries: Iterator[Found]) -> Iterator[Found]:
+    """The same entries, the first of which has been read."""
+    return chain(list(islice(entries, 1)), entries)
 
 
 def found_of(sort_key: str) -> Found:
