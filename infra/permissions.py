@@ -45,6 +45,32 @@ WRITE_SECRETS = ("ssm:DeleteParameter", "ssm:PutParameter")
 INVOKE = ("lambda:InvokeFunction",)
 LIST_WEBHOOKS = ("dynamodb:Query",)
 READ_TOKENS = ("dynamodb:BatchGetItem",)
+RECONCILE = (
+    "dynamodb:BatchGetItem",
+    "dynamodb:DeleteItem",
+    "dynamodb:GetItem",
+    "dynamodb:PutItem",
+    "dynamodb:Query",
+)
+DECLARE = ("dynamodb:GetItem", "dynamodb:PutItem")
+POINT = (
+    "ssm:DeleteParameter",
+    "ssm:DeleteResourcePolicy",
+    "ssm:GetParameter",
+    "ssm:GetResourcePolicies",
+    "ssm:PutParameter",
+    "ssm:PutResourcePolicy",
+)
+READ_RAM = ("ram:GetResourceShareAssociations", "ram:GetResourceShares")
+MAKE_SHARES = ("ram:CreateResourceShare",)
+TAG_SHARES = ("ram:TagResource",)
+CHANGE_SHARES = (
+    "ram:AssociateResourceShare",
+    "ram:DeleteResourceShare",
+    "ram:DisassociateResourceShare",
+    "ram:UpdateResourceShare",
+)
+ASSUME = ("sts:AssumeRole",)
 RECEIVE = ("sqs:DeleteMessage", "sqs:GetQueueAttributes", "sqs:ReceiveMessage")
 OBJECTS = ("s3:AbortMultipartUpload", "s3:DeleteObject", "s3:GetObject", "s3:PutObject")
 BLOB = ("s3:GetObject", "s3:PutObject")
@@ -92,6 +118,49 @@ def on_tokens(table: dynamodb.ITable) -> iam.PolicyStatement:
         resources=[table.table_arn],
         conditions={"ForAllValues:StringLike": {"dynamodb:LeadingKeys": [f"{keys.TOKENS}*"]}},
     )
+
+
+def on_sharing(table: dynamodb.ITable, actions: Sequence[str]) -> iam.PolicyStatement:
+    """The items of grants and shares, nothing of experiments or models. A share's record alone where the
+    grants are somebody else's to write."""
+    grants = [] if actions == DECLARE else [f"{keys.GRANTS}*"]
+    return iam.PolicyStatement(
+        actions=list(actions),
+        resources=[table.table_arn],
+        conditions={"ForAllValues:StringLike": {"dynamodb:LeadingKeys": [*grants, keys.SHARES]}},
+    )
+
+
+def on_parameters(parameters: str) -> iam.PolicyStatement:
+    """Those that shares point with. Their policies are RAM's to write, which it does with the rights of
+    whoever shares ("Working with shared parameters", Systems Manager user guide)."""
+    return iam.PolicyStatement(actions=list(POINT), resources=[parameters])
+
+
+def on_ram(shares: str, stage: str) -> list[iam.PolicyStatement]:
+    """Lists and the making of a share know no resource (service authorization reference). What is made is
+    of parameters alone and bears the deployment's tag; what is changed bears it."""
+    asked = {"aws:RequestTag/cairn:deployment": stage}
+    return [
+        iam.PolicyStatement(actions=list(READ_RAM), resources=["*"]),
+        iam.PolicyStatement(
+            actions=list(MAKE_SHARES),
+            resources=["*"],
+            conditions={"StringEquals": {**asked, "ram:RequestedResourceType": "ssm:Parameter"}},
+        ),
+        iam.PolicyStatement(
+            actions=list(TAG_SHARES), resources=[shares], conditions={"StringEquals": asked}
+        ),
+        iam.PolicyStatement(
+            actions=list(CHANGE_SHARES),
+            resources=[shares],
+            conditions={"StringEquals": {"aws:ResourceTag/cairn:deployment": stage}},
+        ),
+    ]
+
+
+def on_role(role: str) -> iam.PolicyStatement:
+    return iam.PolicyStatement(actions=list(ASSUME), resources=[role])
 
 
 def on_secrets(parameters: str, actions: Sequence[str]) -> iam.PolicyStatement:

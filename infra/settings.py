@@ -58,6 +58,12 @@ class Settings(BaseModel):
         default=False,
         description="Whether callers may mint tokens for what cannot sign, and call by them below /t.",
     )
+    organizations_role: str | None = Field(
+        default=None,
+        pattern=r"^arn:aws[a-z-]*:iam::\d{12}:role/[A-Za-z0-9_+=,.@/-]+$",
+        description="ARN of a role that may list an organisation's accounts and units, for shares with "
+        "organisational units. None: a share names accounts or the organisation.",
+    )
     keep_data: bool = Field(
         default=True,
         description="Keep the table and the bucket when the stack is deleted, and protect the table.",

@@ -15,6 +15,7 @@ from aws_cdk import aws_sns_subscriptions as subscriptions
 from constructs import Construct
 
 from infra.constructs.events import Events
+from infra.constructs.sharing import Sharing
 from infra.constructs.upkeep import Upkeep
 from infra.constructs.webhooks import Webhooks
 from infra.settings import Settings
@@ -42,6 +43,7 @@ class Monitoring(Construct):
         upkeep: Upkeep,
         events: Events,
         webhooks: Webhooks,
+        sharing: Sharing,
         table: dynamodb.ITable,
     ) -> None:
         super().__init__(scope, construct_id)
@@ -91,6 +93,7 @@ class Monitoring(Construct):
         )
         dashboard.add_widgets(*self._watch(upkeep))
         dashboard.add_widgets(*self._watch_events(events), *self._watch_webhooks(webhooks))
+        dashboard.add_widgets(self._watch_sharing(sharing))
 
     def _watch(self, upkeep: Upkeep) -> list[cloudwatch.GraphWidget]:
         """Alarms and graphs of the background work. Functions that fail there repeat: what is lost, and
@@ -137,6 +140,23 @@ class Monitoring(Construct):
         ]
         return [_graph("Webhooks: given up, unheard, errors", failed, unheard, *errors)]
 
+    def _watch_sharing(self, sharing: Sharing) -> cloudwatch.GraphWidget:
+        """A run that fails is repeated, and comes again after five minutes; three in a row are told."""
+        errors = sharing.reconciler.resource.metric_errors(period=PERIOD)
+        problems, unmatched = (_of_reconciler(name) for name in ("ShareProblems", "UnmatchedShares"))
+        self._alarm(
+            "ReconcilerErrors", errors, 0, "RAM is not followed: no share is granted, none is revoked.", 3
+        )
+        self._alarm("ShareProblems", problems, 0, "Shares want somebody: `cairn share status` says why.", 3)
+        self._alarm(
+            "UnmatchedShares",
+            unmatched,
+            0,
+            "RAM has shares of Cairn's without a record: see their status.",
+            3,
+        )
+        return _graph("Shares: problems, unmatched, errors", problems, unmatched, errors)
+
     def _mail(self, address: str) -> sns.Topic:
         topic = sns.Topic(self, "Alarms", enforce_ssl=True)
         topic.add_subscription(subscriptions.EmailSubscription(address))
@@ -173,6 +193,17 @@ def _throttled(table: dynamodb.ITable, kind: str) -> cloudwatch.Metric:
         dimensions_map={"TableName": table.table_name},
         period=PERIOD,
         statistic="Sum",
+    )
+
+
+def _of_reconciler(name: str) -> cloudwatch.Metric:
+    """Counted by the function itself, only where there is something to count."""
+    return cloudwatch.Metric(
+        namespace="Cairn",
+        metric_name=name,
+        dimensions_map={"service": "cairn-reconciler"},
+        period=PERIOD,
+        statistic="Maximum",
     )
 
 

@@ -13,6 +13,7 @@ from infra.constructs.events import Events
 from infra.constructs.function import Function
 from infra.constructs.layers import Layers
 from infra.constructs.monitoring import Monitoring
+from infra.constructs.sharing import Sharing
 from infra.constructs.tracking_api import BELOW, TrackingApi
 from infra.constructs.upkeep import Upkeep
 from infra.constructs.webhooks import Webhooks
@@ -126,6 +127,16 @@ class ApiStack(Stack):
             tracking=self.tracking,
             make=self._function,
         )
+        self.sharing = Sharing(
+            self,
+            "Sharing",
+            settings=settings,
+            table=table,
+            key=key,
+            rest_api=self.api.rest_api,
+            tracking=self.tracking,
+            make=self._function,
+        )
         Monitoring(
             self,
             "Monitoring",
@@ -135,6 +146,7 @@ class ApiStack(Stack):
             upkeep=self.upkeep,
             events=self.events,
             webhooks=self.webhooks,
+            sharing=self.sharing,
             table=table,
         )
         CfnOutput(

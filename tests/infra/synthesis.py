@@ -24,6 +24,7 @@ EVERYTHING = Settings(
     gateway_log_role=False,
     permissions_boundary="developer-boundary",
     keep_data=False,
+    organizations_role="arn:aws:iam::999999999999:role/CairnReadsOrganization",
     log_days=7,
     tags={"team": "ml"},
 )

@@ -15,7 +15,7 @@ from infra.resources import PROXY
 from tests.infra.synthesis import Assembly
 
 REQUESTS = ("tracking", "artifacts", "bootstrap")
-BACKGROUND = ("deliver", "events", "marks", "indexer", "overdue", "webhooks")
+BACKGROUND = ("deliver", "events", "marks", "indexer", "overdue", "reconciler", "webhooks")
 REQUIRED_ANSWERS = {
     "ACCESS_DENIED": (403, "PERMISSION_DENIED"),
     "EXPIRED_TOKEN": (401, "UNAUTHENTICATED"),
@@ -253,10 +253,9 @@ def test_only_this_api_and_rules_may_call_the_functions(default: Assembly) -> No
     assert [principal for principal, _ in callers] == [
         "apigateway.amazonaws.com",
         "apigateway.amazonaws.com",
-        "events.amazonaws.com",
-        "events.amazonaws.com",
+        *["events.amazonaws.com"] * 5,
     ]
-    sources = ("RestApi", "RestApi", "Hourly", "Heard")
+    sources = ("RestApi", "RestApi", "RamCalled", "RamChanged", "Schedule", "Hourly", "Heard")
     assert all(source in arn for source, (_, arn) in zip(sources, callers, strict=True))
 
 

@@ -16,6 +16,7 @@ def test_alarms_watch_errors_latency_and_throttles(default: Assembly) -> None:
         ("AWS/Lambda", "Errors", 0),
         ("AWS/Lambda", "Errors", 0),
         ("AWS/Lambda", "Errors", 0),
+        ("AWS/Lambda", "Errors", 0),
         ("AWS/Lambda", "IteratorAge", 600_000),
         ("AWS/Lambda", "IteratorAge", 600_000),
         ("AWS/Lambda", "Throttles", 0),
@@ -26,6 +27,8 @@ def test_alarms_watch_errors_latency_and_throttles(default: Assembly) -> None:
         ("AWS/SQS", "ApproximateNumberOfMessagesVisible", 0),
         ("AWS/SQS", "ApproximateNumberOfMessagesVisible", 0),
         ("AWS/SQS", "ApproximateNumberOfMessagesVisible", 0),
+        ("Cairn", "ShareProblems", 0),
+        ("Cairn", "UnmatchedShares", 0),
     ]
     assert all(alarm["TreatMissingData"] == "notBreaching" for alarm in alarms), "idle is no alarm"
     assert all(alarm["AlarmDescription"] for alarm in alarms)

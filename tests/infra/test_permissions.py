@@ -66,7 +66,7 @@ JUSTIFIED: dict[str, dict[str, str]] = {
     | {
         "s3:ListBucket": "GraphQL's list of artifacts",
         "s3:ListBucketVersions": "which versions of its files a model version is made of",
-        "lambda:InvokeFunction": "the test of a webhook, by the function that delivers",
+        "lambda:InvokeFunction": "the test of a webhook, by who delivers; the reconciler, after a share",
         "ssm:DeleteParameter": "a webhook's secret",
         "ssm:PutParameter": "a webhook's secret, which it may not read",
     },
@@ -101,6 +101,28 @@ JUSTIFIED: dict[str, dict[str, str]] = {
         "dynamodb:Query": "the webhooks",
         "sqs:SendMessage": "deliveries; Lambda sends what it could not be called for",
     },
+    "SharingReconciler": LOGS
+    | {
+        "dynamodb:BatchGetItem": "the grants of many holders",
+        "dynamodb:DeleteItem": "the record of a share that is gone",
+        "dynamodb:GetItem": "a holder's grants, a share, before they are changed",
+        "dynamodb:PutItem": "grants, what was found of a share, when the last run was",
+        "dynamodb:Query": "the shares",
+        "ram:AssociateResourceShare": "whom a share is to be with",
+        "ram:CreateResourceShare": "a share that an operator made",
+        "ram:DeleteResourceShare": "one that an operator deleted",
+        "ram:DisassociateResourceShare": "whom it is not to be with any more",
+        "ram:GetResourceShareAssociations": "whom each share is with: what grants follow from",
+        "ram:GetResourceShares": "which shares there are",
+        "ram:TagResource": "a share's tags, when it is made",
+        "ram:UpdateResourceShare": "accounts outside the organisation are admitted",
+        "ssm:DeleteParameter": "the parameter of a share that is gone",
+        "ssm:DeleteResourcePolicy": "RAM, when a parameter is not shared any more",
+        "ssm:GetParameter": "does it still say what it should?",
+        "ssm:GetResourcePolicies": "RAM, when a parameter is shared",
+        "ssm:PutParameter": "where consumers find the API",
+        "ssm:PutResourcePolicy": "RAM, when a parameter is shared",
+    },
     "UpkeepOverdue": LOGS
     | SEND
     | {"dynamodb:Query": "the experiments, the marks of each, and what deleted models left"}
@@ -120,12 +142,23 @@ KEY = {
     "kms:ReEncryptFrom": "DynamoDB, when the table's key changes",
     "kms:ReEncryptTo": "DynamoDB, when the table's key changes",
 }
+UNITS = {
+    "SharingReconciler": JUSTIFIED["SharingReconciler"]
+    | {"sts:AssumeRole": "the role that may list the accounts of an organisational unit"}
+}
 STREAM_KEY = {
     "kms:Decrypt": "the stream's data key, and the queue's",
     "kms:DescribeKey": "DynamoDB looks the key up with the caller's rights",
     "kms:GenerateDataKey": "a sent message's data key",
 }
-NO_RESOURCE = {"dynamodb:ListStreams", "xray:PutTelemetryRecords", "xray:PutTraceSegments"}
+NO_RESOURCE = {
+    "dynamodb:ListStreams",
+    "ram:CreateResourceShare",
+    "ram:GetResourceShareAssociations",
+    "ram:GetResourceShares",
+    "xray:PutTelemetryRecords",
+    "xray:PutTraceSegments",
+}
 """Actions that know no resources (service authorization reference): the only ones that may say ``*``."""
 
 
@@ -155,7 +188,7 @@ def test_every_permission_is_justified_and_none_is_missing(
         },
     }[name]
     other = {"default": {}, "everything": KEY}[name]
-    justified = JUSTIFIED | {"default": {}, "everything": TOKENS}[name]
+    justified = JUSTIFIED | {"default": {}, "everything": TOKENS | UNITS}[name]
     held: dict[str, set[str]] = {}
     for owner, statement in statements(assembly):
         assert statement["Effect"] == "Allow"

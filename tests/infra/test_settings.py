@@ -34,6 +34,7 @@ def test_strings_of_the_command_line_become_numbers_booleans_and_tags() -> None:
         ({"alarm_email": "nobody"}, "alarm_email: "),
         ({"tags": "team"}, "key=value"),
         ({"burst_limit": 0}, "burst_limit: "),
+        ({"organizations_role": "CairnReads"}, "organizations_role: "),
         ({"permissions_boundary": "a b"}, "permissions_boundary: "),
     ],
 )

@@ -18,11 +18,13 @@ from typing import TYPE_CHECKING, Any, cast
 
 from cairn.domain.access import DEPLOYMENT
 from cairn.domain.clock import system_clock
+from cairn.domain.shares import Place
 from cairn.domain.webhooks import Webhook
 from cairn.errors import CairnError
 from cairn.http import App
 from cairn.services.ports import ArtifactStore, BlobStore, Carriage, Stores
 from cairn.services.registry_ports import Registry
+from cairn.services.share_ports import Shares
 from cairn.services.webhook_ports import Webhooks
 from cairn.settings import Settings
 from cairn.sharing.authorize import Authority, Owner, everything
@@ -42,6 +44,7 @@ from cairn.storage.registered_models import RegisteredModels
 from cairn.storage.registry_index import RegistryIndex
 from cairn.storage.retry import Retry
 from cairn.storage.runs import Runs
+from cairn.storage.shares import Shares as ShareItems
 from cairn.storage.table import Table
 from cairn.storage.together import SideBySide, Together, in_turn
 from cairn.storage.webhooks import Webhooks as WebhookItems
@@ -51,6 +54,7 @@ if TYPE_CHECKING:
 
     from cairn.events.publish import Publisher
     from cairn.sharing.authorizer import Authorizer
+    from cairn.sharing.reconcile import Reconciler
     from cairn.storage.outbox import Outbox
     from cairn.storage.reindex import Report
     from cairn.storage.tokens import Tokens
@@ -82,7 +86,7 @@ def build(settings: Settings) -> App:
     stores = _aws_stores(settings, table, carriage, _remote_webhooks(table, settings))
     authority = Authority(Grants(table), Owner(settings.account, settings.roles_of_owner), time.monotonic)
     return App(
-        replace(stores, look_up=authority.look_up),
+        replace(stores, look_up=authority.look_up, shares=_shares(table, settings)),
         deployed_front,
         authority,
         max_body=_LAMBDA_BODY,
@@ -138,6 +142,18 @@ def build_authorizer(settings: Settings) -> "Authorizer":
     from cairn.storage.tokens import Tokens
 
     return Authorizer(Gatekeeper(Tokens(_table(settings)).find, system_clock).admit)
+
+
+def build_reconciler(settings: Settings) -> "Reconciler":
+    """The function that makes grants equal to what RAM says."""
+    import boto3
+
+    from cairn.sharing.connect import reconciler
+    from cairn.sharing.shares import Here
+
+    table, here = _table(settings), Here.of(settings.shares, settings.uri)
+    records, role = ShareItems(table, Retry().wait), settings.organizations_role
+    return reconciler(boto3.client, settings.endpoint, records, Grants(table), here, role, system_clock)
 
 
 def build_publisher(settings: Settings) -> "Publisher":
@@ -337,6 +353,23 @@ def _stores(
         artifact_root=artifact_root,
         tokens=tokens,
     )
+
+
+def _shares(table: Table, settings: Settings) -> Shares | None:
+    """Of a deployment; elsewhere there is no RAM."""
+    if not settings.shares:
+        return None
+
+    def nudge() -> None:
+        import boto3
+
+        from cairn.sharing import connect
+
+        connect.nudge(boto3.client, settings.endpoint, settings.region, settings.reconciler)()
+
+    place = Place(settings.account, bool(settings.organizations_role))
+    items = ShareItems(table, Retry().wait)
+    return Shares(items, place, lambda name: f"{settings.shares}/{name}", nudge)
 
 
 def _own_webhooks(table: Table, secrets: "OwnSecrets", way: "Way | None" = None) -> Webhooks:

@@ -115,6 +115,27 @@ class Settings(BaseModel):
         alias="CAIRN_TOKENS",
         description="Whether callers may mint tokens for what cannot sign (docs/sharing.md).",
     )
+    shares: str = Field(
+        default="",
+        alias="CAIRN_SHARES",
+        description="ARN below which the SSM parameters of shares lie; empty: nothing is shared by RAM.",
+    )
+    reconciler: str = Field(
+        default="",
+        alias="CAIRN_RECONCILER",
+        description="Name of the function that reconciles grants with RAM; for the one that writes shares.",
+    )
+    organizations_role: str = Field(
+        default="",
+        alias="CAIRN_ORGANIZATIONS_ROLE",
+        description="ARN of the role that may read Organizations; empty: no share with organisational "
+        "units.",
+    )
+    uri: str = Field(
+        default="",
+        alias="CAIRN_URI",
+        description="The tracking URI that shares' parameters tell; for the function that writes them.",
+    )
     endpoint: str | None = Field(
         default=None,
         alias="AWS_ENDPOINT_URL",

@@ -14,7 +14,7 @@ knows of.
 
 import logging
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from typing import Protocol
 
 from cairn.domain import shares as rules
@@ -62,6 +62,9 @@ class Report:
     waiting: int = 0
     unmatched: int = 0
     changed: int = 0
+
+    def as_dict(self) -> dict[str, int]:
+        return asdict(self)
 
 
 class Reconciler:

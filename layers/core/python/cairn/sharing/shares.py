@@ -7,7 +7,7 @@ record asked for it or somebody added it there; one that is not in holds none, w
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Literal
+from typing import Literal, Self
 
 from cairn.domain import shares as rules
 from cairn.domain.grants import Grant
@@ -48,11 +48,19 @@ class Here:
     uri: str
     path: str
 
+    @classmethod
+    def of(cls, shares: str, uri: str) -> Self:
+        """From the ARN below which parameters lie: ``arn:<partition>:ssm:<region>:<account>:parameter``,
+        then ``/cairn/<deployment>/shares``."""
+        _, partition, _, region, account, resource = shares.split(":", 5)
+        path = resource.removeprefix("parameter")
+        return cls(partition, account, region, path.split("/")[2], uri, path)
+
     def parameter(self, share: Share) -> str:
-        return f"{self.path.rstrip('/')}/{share.name}"
+        return f"{self.path}/{share.name}"
 
     def parameter_arn(self, share: Share) -> str:
-        return parameter_arn(self.partition, self.region, self.account, self.parameter(share))
+        return f"arn:{self.partition}:ssm:{self.region}:{self.account}:parameter{self.path}/{share.name}"
 
     @property
     def permission_arn(self) -> str:
@@ -62,10 +70,6 @@ class Here:
     def pointer(self, share: Share) -> Mapping[str, object]:
         """What the parameter says: where to call. Nothing is decided by it."""
         return {"cairn": 1, "uri": self.uri, "region": self.region, "share": share.share_id}
-
-
-def parameter_arn(partition: str, region: str, account: str, name: str) -> str:
-    return f"arn:{partition}:ssm:{region}:{account}:parameter{name}"
 
 
 @dataclass(slots=True)

@@ -86,6 +86,8 @@ WEBHOOKS = "W#H"
 TOKENS = "T#"
 """What the partitions of tokens begin with: all that the authorizer may read."""
 SHARES = "W#R"
+GRANTS = "G#"
+"""What the partitions of grants begin with."""
 
 _MAX_VERSION = 2**32 - 1
 
@@ -330,7 +332,7 @@ def webhook(webhook_id: str) -> Key:
 
 def grants(holder: str) -> Key:
     """Of all grants that an account, or an organisation, holds."""
-    return Key(f"G#{holder}", HEAD)
+    return Key(f"{GRANTS}{holder}", HEAD)
 
 
 def share(share_name: str) -> Key:

@@ -1,0 +1,152 @@
+"""Sharing by RAM: the function that reconciles grants with RAM, and what calls for it.
+
+The promise is the schedule; events only make it quicker, and so does the API after it has written a share.
+The function's role may make, change and delete RAM shares that bear this deployment's tag, and parameters
+below its own path; of the table it reaches grants and shares, no experiment and no run.
+"""
+
+from collections.abc import Sequence
+
+from aws_cdk import Aws, Duration, Stack
+from aws_cdk import aws_apigateway as apigateway
+from aws_cdk import aws_dynamodb as dynamodb
+from aws_cdk import aws_events as events
+from aws_cdk import aws_events_targets as targets
+from aws_cdk import aws_iam as iam
+from aws_cdk import aws_kms as kms
+from aws_cdk import aws_lambda as lambda_
+from constructs import Construct
+
+from infra import permissions
+from infra.constructs.function import Function
+from infra.constructs.upkeep import MakeFunction
+from infra.nag import accept
+from infra.settings import Settings
+
+TIMEOUT_S = 40
+"""Between a schedule's tick and the last grant's end; with the tick's 5 minutes and the 15 s for which
+grants are believed, 6 minutes are not passed (tests/sharing/test_timing.py)."""
+EVERY = Duration.minutes(5)
+STALE_S = 300
+"""An event that could not be delivered for so long is worth nothing: the schedule was there meanwhile."""
+RAM_CALLS = (
+    "AcceptResourceShareInvitation",
+    "AssociateResourceShare",
+    "CreateResourceShare",
+    "DeleteResourceShare",
+    "DisassociateResourceShare",
+    "RejectResourceShareInvitation",
+    "UpdateResourceShare",
+)
+"""What CloudTrail tells of, where a trail logs management events."""
+
+
+class Sharing(Construct):
+    """``reconciler``: the function. ``tracking`` writes shares, and calls for it."""
+
+    def __init__(
+        self,
+        scope: Construct,
+        construct_id: str,
+        *,
+        settings: Settings,
+        table: dynamodb.ITable,
+        key: kms.IKey | None,
+        rest_api: apigateway.IRestApi,
+        tracking: Function,
+        make: MakeFunction,
+    ) -> None:
+        super().__init__(scope, construct_id)
+        self._settings = settings
+        path = f"parameter/cairn/{settings.stage}/shares"
+        self.parameters = f"arn:{Aws.PARTITION}:ssm:{Aws.REGION}:{Aws.ACCOUNT_ID}:{path}"
+        ram_shares = f"arn:{Aws.PARTITION}:ram:{Aws.REGION}:{Aws.ACCOUNT_ID}:resource-share/*"
+        self.told = {
+            "CAIRN_SHARES": self.parameters,
+            "CAIRN_ORGANIZATIONS_ROLE": settings.organizations_role or "",
+        }
+        self.reconciler = make(
+            self,
+            "Reconciler",
+            "reconciler",
+            "Makes grants equal to what RAM says of shares",
+            [
+                permissions.on_sharing(table, permissions.RECONCILE),
+                permissions.on_parameters(f"{self.parameters}/*"),
+                *permissions.on_ram(ram_shares, settings.stage),
+                *self._organizations(),
+                *permissions.on_key(key, "dynamodb"),
+            ],
+            timeout_s=TIMEOUT_S,
+            environment={**self.told, "CAIRN_URI": self._uri(rest_api)},
+        )
+        _accept_names(self.reconciler, [f"{self.parameters}/*", ram_shares])
+        self._trigger(self.reconciler.resource)
+        tracking.role.add_to_policy(permissions.on_function(self.reconciler.resource))
+        for name, value in {
+            **self.told,
+            "CAIRN_RECONCILER": self.reconciler.resource.function_name,
+        }.items():
+            tracking.resource.add_environment(name, value)
+
+    def _uri(self, rest_api: apigateway.IRestApi) -> str:
+        """By the stage's name in words: the stage itself waits for the functions, and one of those for this
+        one."""
+        host = f"{rest_api.rest_api_id}.execute-api.{Aws.REGION}.{Aws.URL_SUFFIX}"
+        return f"https://{host}/{self._settings.stage}"
+
+    def _organizations(self) -> list[iam.PolicyStatement]:
+        role = self._settings.organizations_role
+        return [] if role is None else [permissions.on_role(role)]
+
+    def _trigger(self, function: lambda_.IFunction) -> None:
+        target = targets.LambdaFunction(function)
+        events.Rule(
+            self,
+            "Schedule",
+            description="Reconciles shares: what this says is what is promised",
+            schedule=events.Schedule.rate(EVERY),
+            targets=[target],
+        )
+        events.Rule(
+            self,
+            "RamChanged",
+            description="RAM says that a share changed (best effort)",
+            event_pattern=events.EventPattern(
+                source=["aws.ram"], detail_type=["Resource Sharing State Change"]
+            ),
+            targets=[target],
+        )
+        events.Rule(
+            self,
+            "RamCalled",
+            description="Somebody changed a share in RAM (where a CloudTrail trail logs)",
+            event_pattern=events.EventPattern(
+                source=["aws.ram"],
+                detail_type=["AWS API Call via CloudTrail"],
+                detail={"eventSource": ["ram.amazonaws.com"], "eventName": list(RAM_CALLS)},
+            ),
+            targets=[target],
+        )
+        config = lambda_.CfnEventInvokeConfig(
+            self,
+            "Repeats",
+            function_name=function.function_name,
+            qualifier="$LATEST",
+            maximum_event_age_in_seconds=STALE_S,
+            maximum_retry_attempts=2,
+        )
+        config.node.add_dependency(self.reconciler.role)
+
+
+def _accept_names(function: Function, resources: Sequence[str]) -> None:
+    for resource in resources:
+        found = Stack.of(function).resolve(resource)
+        shown = "".join(
+            part if isinstance(part, str) else f"<{part['Ref']}>" for part in found["Fn::Join"][1]
+        )
+        accept(
+            function.role,
+            f"AwsSolutions-IAM5[Resource::{shown}]",
+            "One for each share, under a name or an id that is known at run time only.",
+        )
