@@ -256,3 +256,24 @@ def test_what_the_path_says_holds(client: Client) -> None:
         content=json.dumps({"model_id": "m-another", "status": "LOGGED_MODEL_READY"}),
     )
     assert client.send(request).error == (400, "INVALID_PARAMETER_VALUE")
+
+
+@pytest.mark.parametrize(
+    ("method", "path"),
+    [
+        ("POST", "/api/2.0/mlflow/runs%2Fdelete"),
+        ("POST", "/api/2.0/mlflow/runs/%64elete"),
+        ("POST", "/ajax%2Dapi/2.0/mlflow/runs/delete"),
+        ("PATCH", "/api/2.0/mlflow/logged-models/m-1%2Ftags"),
+        ("PUT", "/api/2.0/mlflow-artifacts/artifact%73/x"),
+    ],
+)
+def test_a_route_is_spelled_as_it_is(client: Client, method: str, path: str) -> None:
+    """An identity policy denies a path as it is sent."""
+    assert client.send(event(method, path, content="{}")).error == (404, "ENDPOINT_NOT_FOUND")
+
+
+def test_what_a_client_names_in_a_path_may_be_encoded(client: Client) -> None:
+    stored = "/api/2.0/mlflow-artifacts/artifacts/a%20b/%63"
+    assert client.send(event("PUT", stored, content="x", headers={})).status == 200
+    assert client.send(event("GET", stored.replace("%63", "c"), headers={})).content == b"x"

@@ -23,6 +23,7 @@ from cairn.domain.attachments import disposition, served_type
 from cairn.errors import (
     BadRequest,
     CairnError,
+    EndpointNotFound,
     InternalError,
     InvalidParameterValue,
     PayloadTooLarge,
@@ -31,7 +32,7 @@ from cairn.protocol.actions import ACTIONS
 from cairn.protocol.message import Creation, Message
 from cairn.protocol.parse import parse_body, parse_query
 from cairn.protocol.route_table import ROUTER
-from cairn.protocol.routes import Match, Route
+from cairn.protocol.routes import Match, Route, is_plain
 from cairn.services.ports import Download, RawCall, Redirect, Result, Stores, Text
 from cairn.sharing.authorize import Authorize
 from cairn.sharing.caller import ANYONE, Caller
@@ -74,14 +75,15 @@ class Answer:
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """An event, read once: ``path`` is decoded and without its front's root, header names are in lower
-    case. ``context`` is the event's ``requestContext``, for the front alone.
+    """An event, read once: ``path`` is decoded, ``sent`` as it was sent, both without the front's root;
+    header names are in lower case. ``context`` is the event's ``requestContext``, for the front alone.
 
     ``body`` is given apart where it is bytes of any size.
     """
 
     method: str
     path: str
+    sent: str
     headers: Mapping[str, str]
     query: Mapping[str, Sequence[str]]
     front: Front
@@ -113,9 +115,11 @@ def handle(app: App, event: Mapping[str, Any], body: BinaryIO | None = None) -> 
 
 def read_event(event: Mapping[str, Any], front: Front, body: BinaryIO | None = None) -> Request:
     context = event.get("requestContext") or {}
+    sent = front.within(event["path"])
     return Request(
         method=event["httpMethod"],
-        path=decoded(front.within(event["path"])),
+        path=decoded(sent),
+        sent=sent,
         headers=_headers(event),
         query=_query(event),
         front=front,
@@ -155,6 +159,8 @@ def to_lambda(answer: Answer) -> dict[str, Any]:
 
 def _answer(app: App, request: Request) -> Answer:
     match = ROUTER.match(request.method, request.path)
+    if not is_plain(match.route, request.sent):
+        raise EndpointNotFound(f"There is no endpoint {request.method} {request.sent!r}.")
     entry = Entry(ACTIONS[match.route.action], request.request_id, request.front.name)
     try:
         result = _result(app, request, match, entry)

@@ -1,4 +1,4 @@
-"""The commands ``cairn local`` and ``cairn admin``: their arguments, and what they say when these are wrong.
+"""The commands ``cairn local`` and ``cairn admin``: their arguments, and what they say of wrong ones.
 
 The command ``cairn`` itself is the client's (``mlflow_cairn.cli``), which these are added to.
 

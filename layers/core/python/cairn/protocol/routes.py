@@ -130,6 +130,23 @@ def served_paths(route: Route) -> tuple[str, ...]:
     return (route.path,)
 
 
+def is_plain(route: Route, sent: str) -> bool:
+    """Whether a percent-encoded path spells the route's own segments as they are. API Gateway compares an
+    identity policy with the path; ``tokens%2Fcreate`` must not be let in where ``tokens/create`` is denied.
+    """
+    segments = sent.split("/")
+    for index, segment in enumerate(route.path.split("/")):
+        if segment.endswith("+}"):
+            return True
+        if index >= len(segments):
+            return False
+        if segment.startswith("{") or segments[index] == segment:
+            continue
+        if (index, segment, segments[index]) != (1, "api", "ajax-api"):
+            return False
+    return True
+
+
 def _node() -> _Node:
     return _Node({}, None, None, {})
 
