@@ -40,12 +40,12 @@ class Server:
         return self.uri + BELOW
 
     def get(self, path: str) -> dict[str, Any]:
-        return self._call("GET", path, None)
+        return self.call("GET", path)
 
     def post(self, path: str, body: Mapping[str, object]) -> dict[str, Any]:
-        return self._call("POST", path, body)
+        return self.call("POST", path, body)
 
-    def _call(self, method: str, path: str, body: Mapping[str, object] | None) -> dict[str, Any]:
+    def call(self, method: str, path: str, body: Mapping[str, object] | None = None) -> dict[str, Any]:
         """Raises Failed, with MLflow's message where the server gave one."""
         auth = CairnAuth(AwsIdentity(Session, time.monotonic), lambda: [self.uri])
         try:
