@@ -165,6 +165,11 @@ def asks_for_prompts(tree: Filter) -> bool:
     return False
 
 
+def asks_for_origin(tree: Filter) -> bool:
+    """Whether a filter of versions says anything of where they came from."""
+    return any(one.kind == "attribute" and one.key in ("run_id", "source_path") for one in tree)
+
+
 def model_filter(tree: Filter) -> Callable[[RegisteredModel], bool]:
     tests = [_tag_test(one) for one in tree if one.kind == "tag"]
     names = name_filter(tree)

@@ -1,9 +1,10 @@
 """Use-cases of experiments, but for their search."""
 
 from cairn.domain import experiments as rules
-from cairn.errors import ResourceAlreadyExists, ResourceDoesNotExist
+from cairn.errors import PermissionDenied, ResourceAlreadyExists, ResourceDoesNotExist
 from cairn.protocol import render
 from cairn.protocol.messages import experiments as messages
+from cairn.services import proxied
 from cairn.services.ports import Result, Stores
 from cairn.sharing.caller import Caller
 
@@ -16,6 +17,7 @@ def create_experiment(stores: Stores, caller: Caller, request: messages.CreateEx
     rules.validate_custom_views(tags)
     if request.artifact_location:
         rules.validate_location(request.artifact_location)
+        _require_elsewhere(stores, request.artifact_location)
     rules.validate_name(request.name)
     for key, value in tags.items():
         rules.validate_tag(key, value)
@@ -71,3 +73,14 @@ def set_experiment_tag(stores: Stores, caller: Caller, request: messages.SetExpe
 def delete_experiment_tag(stores: Stores, caller: Caller, request: messages.DeleteExperimentTag) -> Result:
     stores.experiments.delete_tag(request.experiment_id, request.key)
     return {}
+
+
+def _require_elsewhere(stores: Stores, location: str) -> None:
+    """Who may not write everything may choose no location among this server's own artifacts: the files of
+    others, or of experiments to come, would be an experiment's of theirs. Raises PermissionDenied."""
+    if not proxied.holds_all(stores.access) and stores.artifacts.path_of(location) is not None:
+        raise PermissionDenied(
+            f"{stores.access.action.name} with artifact_location {location!r} needs "
+            f"{stores.access.action.permission.name} on everything: it lies in this server's own artifact "
+            "storage. Leave it out for the default location, or name storage of your own."
+        )

@@ -12,7 +12,9 @@ from cairn.domain.registry import ModelVersion
 from cairn.errors import InvalidParameterValue, ResourceDoesNotExist
 from cairn.protocol import render_registry as render
 from cairn.protocol.messages import registry as messages
+from cairn.services import lineage
 from cairn.services.artifacts import download_of, required_argument
+from cairn.services.lineage import MODEL_VERSIONS
 from cairn.services.ports import RawCall, Result, Stores
 from cairn.services.proxied import files_of, root_of
 from cairn.services.registered_models import aliased, asked
@@ -20,8 +22,6 @@ from cairn.sharing.caller import Caller
 
 MAX_PINS = 1_000
 """Files of a version that are pinned; one of more is served as its files are."""
-VERSIONS_TAG = "mlflow.modelVersions"
-"""On a logged model: the versions that were made of it, as JSON."""
 
 
 def create_model_version(stores: Stores, caller: Caller, request: messages.CreateModelVersion) -> Result:
@@ -46,6 +46,7 @@ def create_model_version(stores: Stores, caller: Caller, request: messages.Creat
     for tag in request.tags:
         rules.validate_version_tag(tag.key, tag.value)
     location, run_id = _located(stores, source, run_id, model_id)
+    lineage.require_read(stores, request, source, location)
     now = stores.clock()
     version = ModelVersion(
         name=request.name,
@@ -64,13 +65,13 @@ def create_model_version(stores: Stores, caller: Caller, request: messages.Creat
     made = stores.registry.versions.create(version, asked(stores, caller, request.idempotency_key), pins)
     if model_id and not is_prompt:
         _tag_logged_model(stores, model_id, made)
-    return _version(made)
+    return _version(stores, made)
 
 
 def get_model_version(stores: Stores, caller: Caller, request: messages.GetModelVersion) -> Result:
     rules.validate_model_name(request.name)
     number = rules.version_number(request.version)
-    return _version(stores.registry.versions.get(request.name, number))
+    return _version(stores, stores.registry.versions.get(request.name, number))
 
 
 def update_model_version(stores: Stores, caller: Caller, request: messages.UpdateModelVersion) -> Result:
@@ -78,7 +79,7 @@ def update_model_version(stores: Stores, caller: Caller, request: messages.Updat
     rules.validate_model_name(request.name)
     number = rules.version_number(request.version)
     versions = stores.registry.versions
-    return _version(versions.update(request.name, number, request.description, stores.clock()))
+    return _version(stores, versions.update(request.name, number, request.description, stores.clock()))
 
 
 def transition_model_version_stage(
@@ -91,7 +92,8 @@ def transition_model_version_stage(
     rules.validate_model_name(request.name)
     number = rules.version_number(request.version)
     versions = stores.registry.versions
-    return _version(versions.move(request.name, number, stage, archive=archive, now=stores.clock()))
+    moved = versions.move(request.name, number, stage, archive=archive, now=stores.clock())
+    return _version(stores, moved)
 
 
 def delete_model_version(stores: Stores, caller: Caller, request: messages.DeleteModelVersion) -> Result:
@@ -105,10 +107,11 @@ def delete_model_version(stores: Stores, caller: Caller, request: messages.Delet
 def get_model_version_download_uri(
     stores: Stores, caller: Caller, request: messages.GetModelVersionDownloadUri
 ) -> Result:
-    """Where the files are: a source ``models:/...`` was resolved when the version was made."""
+    """Where the files are: a source ``models:/...`` was resolved when the version was made. For who does
+    not see where they came from it is a location of the version's own."""
     rules.validate_model_name(request.name)
     number = rules.version_number(request.version)
-    return {"artifact_uri": stores.registry.versions.get(request.name, number).location}
+    return {"artifact_uri": lineage.location(stores, stores.registry.versions.get(request.name, number))}
 
 
 def set_model_version_tag(stores: Stores, caller: Caller, request: messages.SetModelVersionTag) -> Result:
@@ -139,7 +142,8 @@ def get_model_version_artifact(stores: Stores, caller: Caller, call: RawCall) ->
 
 def _lineage(stores: Stores, request: messages.CreateModelVersion) -> tuple[str, str, str]:
     """Source, run and logged model of a new version; those of a copied version are its own
-    (``_resolve_registered_model_source_lineage``)."""
+    (``_resolve_registered_model_source_lineage``), also where they are not shown: READ on a version is
+    enough to copy it."""
     run_id, model_id = request.run_id or "", request.model_id or ""
     named = sources.model_uri(request.source)
     if named is None or named.name is None:
@@ -150,7 +154,7 @@ def _lineage(stores: Stores, request: messages.CreateModelVersion) -> tuple[str,
         raise sources.prompt_as_source(request.source)
     copied = registry.versions.get(named.name, _named_version(stores, named))
     # MLflow's store forgets which logged model a version was made of
-    if (request.run_id is not None and run_id != (copied.run_id or "")) or model_id:
+    if (request.run_id is not None and run_id != lineage.shown_run(stores, copied)) or model_id:
         raise sources.lineage_differs(request.source)
     return f"models:/{named.name}/{copied.version}", copied.run_id or "", ""
 
@@ -207,15 +211,16 @@ def _root_of_model(stores: Stores, model_id: str) -> str | None:
 
 
 def _tag_logged_model(stores: Stores, model_id: str, version: ModelVersion) -> None:
-    """Tell the logged model which versions were made of it (``set_model_versions_tags``)."""
+    """Tell the logged model which versions were made of it (``set_model_versions_tags``). The server's own
+    note, as in MLflow: who makes a version of a model need not be allowed to change the model."""
     made = {"name": version.name, "version": version.version}
 
     def merge(draft: Draft) -> None:
-        held = json.loads(draft.tags.get(VERSIONS_TAG) or "[]")
+        held = json.loads(draft.tags.get(MODEL_VERSIONS) or "[]")
         # where the version is noted already MLflow forgets all others
-        draft.tags[VERSIONS_TAG] = json.dumps(held if made in held else [*held, made])
+        draft.tags[MODEL_VERSIONS] = json.dumps(held if made in held else [*held, made])
 
-    stores.models.change(model_id, Touch(tags=frozenset({VERSIONS_TAG})), merge)
+    stores.origins.models.change(model_id, Touch(tags=frozenset({MODEL_VERSIONS})), merge)
 
 
 def _pins(stores: Stores, version: ModelVersion) -> Mapping[str, str]:
@@ -233,5 +238,7 @@ def _pins(stores: Stores, version: ModelVersion) -> Mapping[str, str]:
         return {}
 
 
-def _version(version: ModelVersion) -> Result:
-    return {"model_version": render.model_version(version)}
+def _version(stores: Stores, version: ModelVersion) -> Result:
+    message = render.model_version(version)
+    lineage.of_versions(stores, [message])
+    return {"model_version": message}

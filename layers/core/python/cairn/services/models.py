@@ -7,10 +7,11 @@ from cairn.domain.draft import Draft, Touch
 from cairn.domain.entities import ACTIVE, DELETED, LoggedModel
 from cairn.domain.names import random_name
 from cairn.errors import BadRequest, ResourceDoesNotExist
-from cairn.ids import new_model_id
+from cairn.ids import experiment_of_run, new_model_id
 from cairn.protocol import render
 from cairn.protocol.messages import models as messages
 from cairn.protocol.messages.common import Param, Tag
+from cairn.services import lineage
 from cairn.services.ports import Result, Stores
 from cairn.services.runs import bits_for
 from cairn.sharing.caller import Caller
@@ -19,6 +20,7 @@ from cairn.sharing.caller import Caller
 def create_logged_model(stores: Stores, caller: Caller, request: messages.CreateLoggedModel) -> Result:
     """A model that is pending until it is finalized."""
     limits.validate_logged_model_name(request.name)
+    _require_source(stores, request)
     now = stores.clock()
     model = LoggedModel(
         model_id=new_model_id(request.experiment_id, bits_for(stores, caller, request.idempotency_key)),
@@ -34,14 +36,14 @@ def create_logged_model(stores: Stores, caller: Caller, request: messages.Create
         tags=_distinct(request.tags),
         params=_distinct(request.params),
     )
-    return {"model": render.logged_model(stores.models.create(model))}
+    return _shown(stores, stores.models.create(model))
 
 
 def get_logged_model(stores: Stores, caller: Caller, request: messages.GetLoggedModel) -> Result:
     model = stores.models.get(request.model_id)
     if model.lifecycle_stage == DELETED and request.allow_deleted.lower() != "true":
         raise ResourceDoesNotExist(f"Logged model with ID '{request.model_id}' not found.")
-    return {"model": render.logged_model(model)}
+    return _shown(stores, model)
 
 
 def finalize_logged_model(stores: Stores, caller: Caller, request: messages.FinalizeLoggedModel) -> Result:
@@ -50,7 +52,7 @@ def finalize_logged_model(stores: Stores, caller: Caller, request: messages.Fina
     def merge(draft: Draft) -> None:
         draft.info |= {"status": request.status, "updated": now}
 
-    return {"model": render.logged_model(stores.models.change(request.model_id, Touch(), merge))}
+    return _shown(stores, stores.models.change(request.model_id, Touch(), merge))
 
 
 def delete_logged_model(stores: Stores, caller: Caller, request: messages.DeleteLoggedModel) -> Result:
@@ -103,6 +105,20 @@ def delete_logged_model_tag(
 
     stores.models.change(request.model_id, Touch(tags=frozenset({key})), merge)
     return {}
+
+
+def _require_source(stores: Stores, request: messages.CreateLoggedModel) -> None:
+    """READ on a run of another experiment that a model says it was made by. Costs what reading it costs;
+    nothing for who sees everything, and for a run of the model's own experiment."""
+    run_id = request.source_run_id
+    if run_id and not stores.access.unrestricted and experiment_of_run(run_id) != request.experiment_id:
+        stores.runs.get(run_id)
+
+
+def _shown(stores: Stores, model: LoggedModel) -> Result:
+    message = render.logged_model(model)
+    lineage.of_logged_models(stores, [message])
+    return {"model": message}
 
 
 def _distinct(given: Sequence[Tag] | Sequence[Param]) -> dict[str, str]:

@@ -85,7 +85,7 @@ def writable(stores: Stores, path: str) -> str:
     """The URI of a path to write or delete. 1 Query of the experiment. PermissionDenied for what may be
     read alone, ResourceDoesNotExist for a path that is no experiment's."""
     uri = join(PROXY_ROOT, path)
-    if _holds_all(stores.access):
+    if holds_all(stores.access):
         return uri
     experiment_id = experiment_of(path)
     if experiment_id is None:
@@ -137,7 +137,7 @@ def missing(path: str) -> ResourceDoesNotExist:
     return ResourceDoesNotExist(f"No such artifact: '{path}'")
 
 
-def _holds_all(access: Access) -> bool:
+def holds_all(access: Access) -> bool:
     """Whether there is nothing that may not be seen, or not be changed as the action would."""
     least = min(access.everything(kind) for kind in KINDS)
     return access.unrestricted and least >= access.action.permission

@@ -5,6 +5,7 @@ from cairn.domain.registry import ModelVersion, RegisteredModel
 from cairn.errors import InvalidParameterValue, ResourceDoesNotExist
 from cairn.protocol import render_registry as render
 from cairn.protocol.messages import registry as messages
+from cairn.services import lineage
 from cairn.services.ports import Result, Stores
 from cairn.services.runs import bits_for
 from cairn.sharing.caller import Caller
@@ -28,13 +29,14 @@ def create_registered_model(
     # not derived from the key: after a deletion the same key makes another model
     model_id = f"{stores.bits(64):016x}"
     return _model(
-        stores.registry.models.create(model, model_id, asked(stores, caller, request.idempotency_key))
+        stores,
+        stores.registry.models.create(model, model_id, asked(stores, caller, request.idempotency_key)),
     )
 
 
 def get_registered_model(stores: Stores, caller: Caller, request: messages.GetRegisteredModel) -> Result:
     rules.validate_model_name(request.name)
-    return _model(stores.registry.models.get(request.name))
+    return _model(stores, stores.registry.models.get(request.name))
 
 
 def update_registered_model(
@@ -42,7 +44,7 @@ def update_registered_model(
 ) -> Result:
     """Its description, which vanishes where none is given (MLflow's rule)."""
     rules.validate_model_name(request.name)
-    return _model(stores.registry.models.update(request.name, request.description, stores.clock()))
+    return _model(stores, stores.registry.models.update(request.name, request.description, stores.clock()))
 
 
 def rename_registered_model(
@@ -50,7 +52,7 @@ def rename_registered_model(
 ) -> Result:
     rules.validate_new_name(request.new_name, "new_name")
     rules.validate_model_name(request.name)
-    return _model(stores.registry.models.rename(request.name, request.new_name, stores.clock()))
+    return _model(stores, stores.registry.models.rename(request.name, request.new_name, stores.clock()))
 
 
 def delete_registered_model(
@@ -68,6 +70,7 @@ def get_latest_versions(stores: Stores, caller: Caller, request: messages.GetLat
     found = stores.registry.models.latest_versions(request.name)
     wanted = {rules.canonical_stage(stage) for stage in request.stages} or set(rules.STAGES)
     shown = [render.model_version(version) for version in found if version.current_stage in wanted]
+    lineage.of_versions(stores, shown)
     return {"model_versions": shown} if shown else {}
 
 
@@ -115,7 +118,9 @@ def get_model_version_by_alias(
     """``latest`` is the highest version of whatever stage."""
     rules.validate_model_name(request.name)
     rules.validate_alias(request.alias)
-    return {"model_version": render.model_version(aliased(stores, request.name, request.alias))}
+    message = render.model_version(aliased(stores, request.name, request.alias))
+    lineage.of_versions(stores, [message])
+    return {"model_version": message}
 
 
 def aliased(stores: Stores, name: str, alias: str) -> ModelVersion:
@@ -136,5 +141,7 @@ def asked(stores: Stores, caller: Caller, key: str | None) -> str | None:
     return None if key is None else f"{bits_for(stores, caller, key)(128):032x}"
 
 
-def _model(model: RegisteredModel) -> Result:
-    return {"registered_model": render.registered_model(model)}
+def _model(stores: Stores, model: RegisteredModel) -> Result:
+    message = render.registered_model(model)
+    lineage.of_registered_models(stores, [message])
+    return {"registered_model": message}

@@ -1,10 +1,14 @@
 """Searching registered models and model versions. A page is cut, and goes on, as in every search."""
 
+from dataclasses import replace
+
 from cairn.errors import InvalidParameterValue
+from cairn.ids import experiment_of_run
 from cairn.protocol import render_registry as render
 from cairn.protocol.messages.registry import SearchModelVersions, SearchRegisteredModels
 from cairn.search import cursor
 from cairn.search import registry as meaning
+from cairn.services import lineage
 from cairn.services.ports import Result, Stores
 from cairn.services.search import paged
 from cairn.sharing.caller import Caller
@@ -23,7 +27,7 @@ def search_registered_models(stores: Stores, caller: Caller, request: SearchRegi
     query = cursor.fingerprint("registered models", request.filter, list(request.order_by))
     after, resumed = cursor.decode_resumed(query, request.page_token, ordering)
     search = meaning.model_search(tree, orders, after, request.max_results + 1, resumed)
-    return paged(
+    answer = paged(
         "registered_models",
         stores.registry.index.search_models(search),
         request.max_results,
@@ -31,6 +35,8 @@ def search_registered_models(stores: Stores, caller: Caller, request: SearchRegi
         query,
         ordering.position,
     )
+    lineage.of_registered_models(stores, answer.get("registered_models", ()))
+    return answer
 
 
 def search_model_versions(stores: Stores, caller: Caller, request: SearchModelVersions) -> Result:
@@ -42,13 +48,30 @@ def search_model_versions(stores: Stores, caller: Caller, request: SearchModelVe
     query = cursor.fingerprint("model versions", request.filter, list(request.order_by))
     after = cursor.decode(query, request.page_token, ordering)
     search = meaning.version_search(tree, orders, after, request.max_results + 1)
-    return paged(
+    if not stores.access.unrestricted and meaning.asks_for_origin(tree):
+        search = _of_what_is_seen(stores, search)
+    answer = paged(
         "model_versions",
         stores.registry.index.search_versions(search),
         request.max_results,
         lambda versions: map(render.model_version, versions),
         query,
         ordering.position,
+    )
+    lineage.of_versions(stores, answer.get("model_versions", ()))
+    return answer
+
+
+def _of_what_is_seen(stores: Stores, search: meaning.VersionSearch) -> meaning.VersionSearch:
+    """The same search of versions as this caller is shown them: a run or source that it does not see is
+    found by no filter. 1 BatchGetItem for the runs that are asked for, and for each other experiment."""
+    sight = lineage.Sight(stores)
+    sight.look(map(experiment_of_run, search.run_ids or ()))
+    runs = None if search.run_ids is None else tuple(filter(sight.run, search.run_ids))
+    return replace(
+        search,
+        run_ids=runs,
+        meets=lambda version: search.meets(lineage.hidden_version(stores, version)),
     )
 
 
