@@ -6,22 +6,17 @@ docs/limits.md.
 """
 
 import json
-import os
 import subprocess
 import sys
 import time
 import uuid
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import jsonschema  # type: ignore[import-untyped]
 import pytest
 import requests
-from botocore.auth import SigV4Auth
-from botocore.awsrequest import AWSRequest
-from botocore.credentials import Credentials
 from mlflow.webhooks.constants import (
     WEBHOOK_DELIVERY_ID_HEADER,
     WEBHOOK_SIGNATURE_HEADER,
@@ -35,14 +30,12 @@ from cairn.ids import experiment_hex
 from cairn.storage import keys
 from cairn.webhooks.deliver import Delivery
 from infra import packages
-from infra.app import build
 from infra.settings import Settings
-from tests.e2e.deployment import deploy, zipped
-from tests.e2e.emulator import REGION, Emulator, running
+from tests.e2e.deployment import zipped
+from tests.e2e.stage import Deployment, deployment
 from tests.webhooks.receiver import PUBLIC, receiver
 
 STAGE = "e2e"
-QUIET_MS = 3_000
 INDEXED_S = 60
 """A bound, not an expectation: quiet, margin, and two polls of the emulator make about ten seconds."""
 CREATE_RUN = "/api/2.0/mlflow/runs/create"
@@ -54,127 +47,21 @@ HOOK: Mapping[str, Any] = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class Deployment:
-    """``uri`` is the tracking URI at the emulator; ``users`` are IAM users with their keys."""
-
-    uri: str
-    emulator: Emulator
-    bucket: str
-    table: str
-    bus: str
-    users: dict[str, tuple[str, str]]
-
-    def send(
-        self,
-        user: str,
-        method: str,
-        path: str,
-        body: bytes = b"",
-        content_type: str = "application/json",
-        secret: str | None = None,
-    ) -> requests.Response:
-        """A request that ``user`` signs, with another secret than the user's where one is given."""
-        key, own = self.users[user]
-        request = AWSRequest(method, self.uri + path, {"Content-Type": content_type}, body)
-        SigV4Auth(Credentials(key, secret or own), "execute-api", REGION).add_auth(request)
-        return self.unsigned(method, path, body, dict(request.headers))
-
-    def unsigned(
-        self, method: str, path: str, body: bytes = b"", headers: dict[str, str] | None = None
-    ) -> requests.Response:
-        return requests.request(
-            method,
-            self.uri + path,
-            data=body,
-            headers=headers,
-            timeout=60,
-            verify=str(self.emulator.certificate),
-        )
-
-    def post(self, path: str, body: Mapping[str, object], user: str = "ada") -> dict[str, Any]:
-        """A request that succeeds."""
-        answer = self.send(user, "POST", f"/api/2.0/mlflow/{path}", json.dumps(body).encode())
-        assert answer.status_code == 200, answer.text
-        return dict(answer.json())
-
-    def items(self, pk: str) -> list[dict[str, dict[str, str]]]:
-        """What the table holds in a partition, with the rights of the account's owner."""
-        answer = self.emulator.client("dynamodb").query(
-            TableName=self.table,
-            KeyConditionExpression="pk = :pk",
-            ExpressionAttributeValues={":pk": {"S": pk}},
-            ConsistentRead=True,
-        )
-        return list(answer["Items"])
-
-    def environment(self, user: str) -> dict[str, str]:
-        """What a training machine sets: a tracking URI, SigV4, credentials; and where AWS is today."""
-        key, secret = self.users[user]
-        kept = {k: v for k, v in os.environ.items() if not k.startswith(("AWS_", "MLFLOW_", "CAIRN_"))}
-        trust = str(self.emulator.certificate)
-        return kept | {
-            "MLFLOW_TRACKING_URI": self.uri,
-            "MLFLOW_TRACKING_AWS_SIGV4": "true",
-            "MLFLOW_TRACKING_SERVER_CERT_PATH": trust,
-            "MLFLOW_S3_ENDPOINT_URL": self.emulator.url,
-            "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "0",
-            "AWS_ACCESS_KEY_ID": key,
-            "AWS_SECRET_ACCESS_KEY": secret,
-            "AWS_DEFAULT_REGION": REGION,
-            "AWS_CA_BUNDLE": trust,
-        }
-
-
 @pytest.fixture(scope="module")
 def deployed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployment]:
-    folder = tmp_path_factory.mktemp("deployed")
-    assembly = folder / "cdk.out"
-    settings = Settings(stage=STAGE)
-    build(settings, platform=packages.HOST, quiet_ms=QUIET_MS, outdir=assembly, environment={}).synth()
-    with running(folder) as emulator:
-        outputs = deploy(emulator, assembly, REGION)
-        _allow_batches(emulator)
-        api = outputs[f"Cairn-{STAGE}-Api"]
-        data = outputs[f"Cairn-{STAGE}-Data"]
-        bucket = data["BucketName"]
-        # https://<api id>.execute-api.<region>.amazonaws.com/<stage>, at the emulator's own address
-        api_id = api["TrackingUri"].removeprefix("https://").partition(".")[0]
-        invoke = {"Effect": "Allow", "Action": "execute-api:Invoke", "Resource": api["InvokeArn"]}
-        read = invoke | {"Resource": api["InvokeArn"].removesuffix("/*/*") + "/GET/*"}
+    with deployment(tmp_path_factory.mktemp("deployed"), Settings(stage=STAGE)) as made:
+        invoke = made.invoke
+        read = {**invoke, "Resource": str(invoke["Resource"]).removesuffix("/*/*") + "/GET/*"}
         objects = {
             "Effect": "Allow",
             "Action": ["s3:GetObject", "s3:PutObject", "s3:ListBucket"],
-            "Resource": [f"arn:aws:s3:::{bucket}", f"arn:aws:s3:::{bucket}/artifacts/*"],
+            "Resource": [f"arn:aws:s3:::{made.bucket}", f"arn:aws:s3:::{made.bucket}/artifacts/*"],
         }
-        users = {
-            "ada": _user(emulator, "ada", [invoke, objects]),
-            "reader": _user(emulator, "reader", [read]),
-            "eve": _user(emulator, "eve", [objects]),
-            "guest": _user(emulator, "guest", [invoke]),
-        }
-        uri = f"{emulator.url}/_aws/execute-api/{api_id}/{STAGE}"
-        yield Deployment(uri, emulator, bucket, data["TableName"], api["EventBusName"], users)
-
-
-def _allow_batches(emulator: Emulator) -> None:
-    """In AWS a batch of messages asks for sqs:SendMessage, which the roles have ("Actions, resources, and
-    condition keys for Amazon SQS"); the emulator asks for an action that AWS does not know."""
-    iam = emulator.client("iam")
-    statement = {"Effect": "Allow", "Action": "sqs:SendMessageBatch", "Resource": "*"}
-    document = json.dumps({"Version": "2012-10-17", "Statement": [statement]})
-    for role in iam.list_roles()["Roles"]:
-        if any(name in role["RoleName"] for name in ("UpkeepMarks", "UpkeepOverdue", "WebhooksDispatch")):
-            iam.put_role_policy(RoleName=role["RoleName"], PolicyName="batch", PolicyDocument=document)
-
-
-def _user(emulator: Emulator, name: str, statements: Sequence[Mapping[str, object]]) -> tuple[str, str]:
-    iam = emulator.client("iam")
-    iam.create_user(UserName=name)
-    policy = json.dumps({"Version": "2012-10-17", "Statement": statements})
-    iam.put_user_policy(UserName=name, PolicyName="cairn", PolicyDocument=policy)
-    key = iam.create_access_key(UserName=name)["AccessKey"]
-    return key["AccessKeyId"], key["SecretAccessKey"]
+        made.add_user("ada", invoke, objects)
+        made.add_user("reader", read)
+        made.add_user("eve", objects)
+        made.add_user("guest", invoke)
+        yield made
 
 
 def run_client(deployed: Deployment, user: str, *arguments: str) -> subprocess.CompletedProcess[str]:
