@@ -7,13 +7,14 @@ exit status. A user's mistake is one line on standard error and exit status 2.
 
 import argparse
 import json
-import os
 import shlex
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from importlib.metadata import EntryPoints, entry_points
 from typing import TYPE_CHECKING, Any, NoReturn, cast
+
+from mlflow_cairn.command import Parser, fail, server_of
 
 if TYPE_CHECKING:
     from mlflow_cairn.server import Server
@@ -32,13 +33,6 @@ examples:
 """
 
 
-class _Parser(argparse.ArgumentParser):
-    """argparse, with one line for a mistake instead of the usage and a line."""
-
-    def error(self, message: str) -> NoReturn:
-        fail(f"{message} (see {self.prog} --help)")
-
-
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command; the exit status."""
     given = sys.argv[1:] if arguments is None else list(arguments)
@@ -49,36 +43,19 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return _run(_parser(added).parse_args(given))
 
 
-def fail(message: str) -> NoReturn:
-    """One line for the user, exit status 2."""
-    sys.stderr.write(f"cairn: {message}\n")
-    raise SystemExit(2)
-
-
 def _run(options: argparse.Namespace) -> int:
     from mlflow.exceptions import MlflowException
 
     from mlflow_cairn.server import Failed
 
     try:
-        server = _server(options.server, os.environ)
+        server = server_of(options.server)
         sys.stdout.write(_whoami(server) if options.command == "whoami" else _token(server, options))
     except Failed as failed:
         fail(str(failed))
     except MlflowException as refused:
         fail(refused.message)
     return 0
-
-
-def _server(given: str | None, environ: Mapping[str, str]) -> "Server":
-    from mlflow_cairn.server import Server
-
-    uri = given or environ.get("MLFLOW_TRACKING_URI")
-    if not uri:
-        fail("which server? Set MLFLOW_TRACKING_URI, or give --server")
-    if not uri.startswith(("https://", "http://")):
-        fail(f"{uri} is no https URL")
-    return Server.of(uri, environ.get("MLFLOW_TRACKING_SERVER_CERT_PATH") or True)
 
 
 def _whoami(server: "Server") -> str:
@@ -131,7 +108,7 @@ class _Version(argparse.Action):
 
 
 def _parser(added: EntryPoints) -> argparse.ArgumentParser:
-    parser = _Parser(
+    parser = Parser(
         prog="cairn",
         description="Cairn, an MLflow backend without a server.",
         epilog=_EPILOG,

@@ -257,11 +257,13 @@ def test_a_server_on_this_machine_gets_no_signature(host: str) -> None:
 def test_creates_alone_carry_a_key_each_and_it_is_signed() -> None:
     from cairn.protocol.message import Creation
     from cairn.protocol.route_table import ROUTES
+    from cairn.protocol.routes import OWN
 
     keys = set()
     for route in ROUTES:
         request = prepared(route.method, BASE + re.sub(r"[{}+]", "", route.path))
         creates = route.request is not None and issubclass(route.request, Creation)
+        creates = creates and not route.path.startswith(OWN)  # asked by no MLflow client
         assert ("Idempotency-Key" in request.headers) == creates, route.path
         assert arrives(request) is None
         if creates:

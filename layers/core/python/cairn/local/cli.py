@@ -12,6 +12,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NoReturn
 
+from mlflow_cairn.command import Parser, fail
+
 _LOCAL = "serve MLflow's tracking API from this machine"
 _ADMIN = "look after the data, beside whatever serves it"
 _EPILOG = """\
@@ -25,13 +27,6 @@ examples:
 point a training script at it:
   export MLFLOW_TRACKING_URI=http://127.0.0.1:5000
 """
-
-
-class _Parser(argparse.ArgumentParser):
-    """argparse, with one line for a mistake instead of the usage and a line."""
-
-    def error(self, message: str) -> NoReturn:
-        fail(f"{message} (see {self.prog} --help)")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -96,13 +91,7 @@ class _Version(argparse.Action):
         parser.exit()
 
 
-def fail(message: str) -> NoReturn:
-    """One line for the user, exit status 2."""
-    sys.stderr.write(f"cairn: {message}\n")
-    raise SystemExit(2)
-
-
-def _add_admin(commands: "argparse._SubParsersAction[_Parser]") -> None:
+def _add_admin(commands: "argparse._SubParsersAction[Parser]") -> None:
     admin = commands.add_parser("admin", help=_ADMIN)
     tasks = admin.add_subparsers(dest="task", required=True, metavar="TASK")
     reindex = tasks.add_parser(
@@ -125,7 +114,7 @@ def _add_admin(commands: "argparse._SubParsersAction[_Parser]") -> None:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = _Parser(
+    parser = Parser(
         prog="cairn", description="An MLflow backend without a server: in AWS, or on this machine."
     )
     parser.add_argument("--version", action=_Version, nargs=0, help="show the version and leave")

@@ -6,11 +6,12 @@ person has to look at something, so that a script can ask.
 
 import argparse
 import json
-import os
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Any, NoReturn, Protocol
+from typing import Any, Protocol
 from urllib.parse import quote
+
+from mlflow_cairn.command import Parser, fail, server_of
 
 _SHARE = "share experiments, models and prompts with other accounts"
 _EPILOG = """\
@@ -36,38 +37,20 @@ class Api(Protocol):
 Connect = Callable[[str | None], Api]
 
 
-class _Parser(argparse.ArgumentParser):
-    """argparse, with one line for a mistake instead of the usage and a line."""
-
-    def error(self, message: str) -> NoReturn:
-        _fail(f"{message} (see {self.prog} --help)")
-
-
 def main(arguments: Sequence[str] | None = None, connect: Connect | None = None) -> int:
     """Run the command; the exit status."""
     from mlflow_cairn.server import Failed
 
     options = _parser().parse_args(arguments)
     try:
-        answer = _ask((connect or _connect)(options.server), options)
+        answer = _ask((connect or server_of)(options.server), options)
     except Failed as failed:
-        _fail(str(failed))
+        fail(str(failed))
     if options.json:
         sys.stdout.write(f"{json.dumps(answer, indent=2)}\n")
     else:
         sys.stdout.writelines(f"{line}\n" for line in _told(answer, options.task))
     return 1 if options.task == "status" and _wants_somebody(answer) else 0
-
-
-def _connect(given: str | None) -> Api:
-    from mlflow_cairn.server import Server
-
-    uri = given or os.environ.get("MLFLOW_TRACKING_URI")
-    if not uri:
-        _fail("which server? Set MLFLOW_TRACKING_URI, or give --server")
-    if not uri.startswith(("https://", "http://")):
-        _fail(f"{uri} is no https URL")
-    return Server.of(uri, os.environ.get("MLFLOW_TRACKING_SERVER_CERT_PATH") or True)
 
 
 def _ask(api: Api, options: argparse.Namespace) -> dict[str, Any]:
@@ -162,14 +145,8 @@ def _patterns(share: Mapping[str, Any]) -> str:
     return "; ".join(f"{kind} {', '.join(share[kind])}" for kind in kinds if share[kind])
 
 
-def _fail(message: str) -> NoReturn:
-    """One line for the user, exit status 2."""
-    sys.stderr.write(f"cairn: {message}\n")
-    raise SystemExit(2)
-
-
 def _parser() -> argparse.ArgumentParser:
-    cairn = _Parser(prog="cairn")
+    cairn = Parser(prog="cairn")
     share = cairn.add_subparsers(dest="command", required=True, metavar="COMMAND").add_parser(
         "share",
         description="Share experiments, models and prompts with other AWS accounts, by AWS RAM.",
