@@ -30,12 +30,19 @@ POLICY = "; ".join(
 )
 
 
+@cache
+def _files() -> Mapping[str, File]:
+    """By path."""
+    found = {f"{PAGE}/{path.name}": read(path, "no-cache", POLICY) for path in FILES.iterdir()}
+    return {PAGE: found.pop(f"{PAGE}/index.html"), **found}
+
+
 @dataclass(frozen=True, slots=True)
 class OverviewPage:
     """The page in front of ``behind``, which answers everything else."""
 
     behind: Wsgi
-    files: Mapping[str, File] = field(default_factory=lambda: _files())
+    files: Mapping[str, File] = field(default_factory=_files)
 
     def __call__(self, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
         path = request_path(environ)
@@ -45,10 +52,3 @@ class OverviewPage:
             if path == f"{PAGE}/":  # its relative addresses would lead astray
                 return respond(308, {"Location": f"..{PAGE}"}, b"", start_response, with_body=True)
         return self.behind(environ, start_response)
-
-
-@cache
-def _files() -> Mapping[str, File]:
-    """By path."""
-    found = {f"{PAGE}/{path.name}": read(path, "no-cache", POLICY) for path in FILES.iterdir()}
-    return {PAGE: found.pop(f"{PAGE}/index.html"), **found}
