@@ -9,12 +9,12 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import NoReturn
 
-from bench import cold_start, cpu, plan, plot, postgres, report, searches
+from bench import cold_start, cpu, plan, plot, postgres, report, searches, ui
 from bench.report import Report
 from bench.servers import both, mlflow
 
 DOCUMENT = Path(__file__).resolve().parent.parent / "docs" / "benchmarks.md"
-PARTS = ("cpu", "cold", "requests", "search")
+PARTS = ("cpu", "cold", "requests", "search", "ui")
 SETTLE = 20.0
 """Seconds that the servers get before: MLflow's starts job workers after it answers."""
 COLD_ROUNDS = 15
@@ -42,7 +42,7 @@ def main() -> None:
             _say(
                 f"{each.function}: {each.total:.0f} ms to the first answer (budget {cold_start.BUDGET_MS})"
             )
-    if "requests" in parts or "search" in parts:
+    if {"requests", "search", "ui"} & set(parts):
         _compare(measured, parts, quick=options.quick, runs=options.runs)
     _write(measured, options.output or (DOCUMENT if whole else None))
     print("done: all answers right and equal on both sides")
@@ -55,8 +55,8 @@ def _cpu(measured: Report, *, quick: bool) -> None:
 
 
 def _compare(measured: Report, parts: Sequence[str], *, quick: bool, runs: tuple[int, ...] | None) -> None:
-    """The parts that need servers. Those on SQLite are one and the same for both parts; PostgreSQL starts
-    when it is searched."""
+    """The parts that need servers. Those on SQLite are one and the same for all parts; PostgreSQL starts
+    when it is searched, and searches come last: a server that takes too long is ended."""
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="cairn-bench-")))
         workers = 1 if quick else None
@@ -68,6 +68,11 @@ def _compare(measured: Report, parts: Sequence[str], *, quick: bool, runs: tuple
             for result in plan.measure(servers, plan.QUICK if quick else plan.FULL):
                 measured.results.append(result)
                 _say(report.row(result))
+        if "ui" in parts:
+            settle()
+            for page in ui.measure(servers, ui.QUICK if quick else ui.FULL, _say):
+                measured.pages.append(page)
+                _say(report.page_row(page))
         if "search" in parts:
             sides = list(servers)
             if package := postgres.installed():

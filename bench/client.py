@@ -44,6 +44,10 @@ class Client:
     def get(self, path: str, query: Mapping[str, str] | Sequence[tuple[str, str]]) -> dict[str, Any]:
         return self._call("GET", f"{API}{quote(path)}?{urlencode(query)}", None)
 
+    def send(self, method: str, target: str, body: bytes | None) -> tuple[int, bytes]:
+        """Whatever it answers: status and bytes."""
+        return self._exchange(method, target, body)
+
     def close(self) -> None:
         self._connection.close()
 

@@ -8,11 +8,12 @@ from dataclasses import dataclass, field
 from importlib.metadata import version
 from pathlib import Path
 
-from bench import cold_start, searches
+from bench import cold_start, searches, ui
 from bench.cold_start import ColdStart
 from bench.cpu import HandlerTime
 from bench.runner import Result
 from bench.searches import Search, Taken
+from bench.ui import PageLoad
 
 _HEAD = (
     "| workload | requests | MLflow median | MLflow p95 | Cairn median | Cairn p95 | MLflow/Cairn | "
@@ -76,6 +77,26 @@ def search_row(search: Search, names: Sequence[str]) -> str:
     return f"| {' | '.join(cells)} |"
 
 
+def page_table(pages: Sequence[PageLoad]) -> str:
+    heads = [
+        *("page", "requests", "MLflow, in a row", "Cairn", "MLflow/Cairn"),
+        *("MLflow, at once", "Cairn", "MLflow/Cairn", "MLflow KB", "Cairn KB"),
+    ]
+    lines = [f"| {' | '.join(heads)} |", "|---|" + "---:|" * (len(heads) - 1)]
+    return "\n".join([*lines, *map(page_row, pages)])
+
+
+def page_row(page: PageLoad) -> str:
+    """One page; times in milliseconds."""
+    mlflow, cairn = page.loads["MLflow"], page.loads["Cairn"]
+    cells = [page.page, str(page.requests)]
+    for theirs, ours in ((mlflow.in_a_row, cairn.in_a_row), (mlflow.at_once, cairn.at_once)):
+        slow, fast = ui.median(theirs), ui.median(ours)
+        cells += [_ms(slow), _ms(fast), f"{slow / fast:.1f}x"]
+    cells += [f"{each.size / 1000:,.0f}" for each in (mlflow, cairn)]
+    return f"| {' | '.join(cells)} |"
+
+
 def _median_and_p95(taken: Taken | None) -> str:
     if taken is None:
         return "- | -"
@@ -102,6 +123,7 @@ class Report:
     found: list[Search] = field(default_factory=list)
     postgres: str | None = None
     """Its version, where there is one."""
+    pages: list[PageLoad] = field(default_factory=list)
     times: list[HandlerTime] = field(default_factory=list)
     starts: list[ColdStart] = field(default_factory=list)
 
@@ -113,6 +135,8 @@ def document(report: Report, plot: str) -> str:
         parts.append(_requests(report.results, report.started))
     if report.found:
         parts.append(_searches(report, plot))
+    if report.pages:
+        parts.append(_pages(report.pages))
     if report.times:
         parts.append(_handlers(report.times))
     if report.starts:
@@ -181,6 +205,19 @@ def _postgres(report: Report) -> str:
         f"MLflow's server is on SQLite, and a second one on PostgreSQL {report.postgres}, with its\n"
         "package's settings and its tables analyzed after loading."
     )
+
+
+def _pages(pages: Sequence[PageLoad]) -> str:
+    return f"""## Pages of the UI
+
+What MLflow's UI asks for when a page is opened, recorded in a browser (`python -m bench.ui_record`), and
+sent to both servers about an experiment of {pages[0].runs:,} runs: all requests of the page one after
+another, and {ui.CONNECTIONS} at a time, as a browser sends them. Medians of
+{len(pages[0].loads["Cairn"].in_a_row)} loads; static files, which browsers keep, are left out, and so is
+what the browser computes. MLflow's server is on SQLite. The runs that both answer are equal.
+
+{page_table(pages)}
+"""
 
 
 def _handlers(times: Sequence[HandlerTime]) -> str:

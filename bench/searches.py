@@ -131,7 +131,7 @@ def measure(servers: Sequence[Server], size: Size, say: Callable[[str], None]) -
     """Every query at every size. ``servers`` are MLflow's, and Cairn as the last one."""
     alive = list(servers)
     for total in size.runs:
-        sites, experiment = _filled(alive, total, say)
+        sites, experiment = filled(alive, total, say)
         for query in queries(experiment, total):
             search = _asked(alive, sites, query, total, size, warm=total == size.runs[0])
             yield search
@@ -142,9 +142,7 @@ def measure(servers: Sequence[Server], size: Size, say: Callable[[str], None]) -
             alive = [server for server in alive if server not in ended]
 
 
-def _filled(
-    servers: Sequence[Server], total: int, say: Callable[[str], None]
-) -> tuple[dict[str, str], str]:
+def filled(servers: Sequence[Server], total: int, say: Callable[[str], None]) -> tuple[dict[str, str], str]:
     """The experiment on each server by its name, and on Cairn, whose experiments' ids are in the runs'."""
     sites = {}
     for server in servers:
@@ -181,7 +179,7 @@ def _look(servers: Sequence[Server], experiment: str, total: int) -> None:
         seen = []
         for server in servers:
             with server.connection() as client:
-                seen.append(_whole(client.get("runs/get", query)["run"]))
+                seen.append(whole(client.get("runs/get", query)["run"]))
         expect(all(run == seen[0] for run in seen), f"run {number} of {total}", seen)
 
 
@@ -209,7 +207,7 @@ def _asked(
                 mine.waited = size.patience
                 continue
             mine.all.append(time.perf_counter() - begun)
-            got = [_whole(run) for run in answer.get("runs", [])], bool(answer.get("next_page_token"))
+            got = [whole(run) for run in answer.get("runs", [])], bool(answer.get("next_page_token"))
             right = right or got
             if got != right:
                 raise Unexpected(_difference(query, total, server, got, right))
@@ -247,7 +245,7 @@ def _warm(server: Server, body: dict[str, Any]) -> None:
         list(pool.map(ask, range(WARMERS)))
 
 
-def _whole(run: dict[str, Any]) -> dict[str, Any]:
+def whole(run: dict[str, Any]) -> dict[str, Any]:
     """A run with its id, comparable: NaN is not equal to itself."""
     seen = facts(run)
     seen["metrics"] = [repr(point) for point in seen["metrics"]]

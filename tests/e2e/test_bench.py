@@ -11,7 +11,7 @@ from xml.etree import ElementTree
 
 import pytest
 
-from bench import postgres, searches
+from bench import postgres, searches, ui
 
 ROOT = Path(__file__).parents[2]
 SVG = "{http://www.w3.org/2000/svg}"
@@ -57,6 +57,8 @@ def test_the_quick_benchmark_runs_and_reports(tmp_path: Path) -> None:
     for runs in searches.QUICK.runs:
         for query in QUERIES:
             assert f"| {runs} | {query} |" in text
+    for page in ui.recording():
+        assert f"| {page} |" in text
     assert ("PostgreSQL/Cairn" in text) == (postgres.installed() is not None)
     assert "(benchmarks.svg)" in text
     plot = ElementTree.parse(tmp_path / "benchmarks.svg")
