@@ -1,8 +1,12 @@
 """Why a principal may, or may not: what is told is what the request itself would meet."""
 
+from urllib.parse import parse_qsl
+
 import pytest
 
 from cairn.domain.access import Permission
+from cairn.local import access as command
+from mlflow_cairn.server import Failed, Server
 from tests.access.samples import placed
 from tests.access.worlds import GUEST, ORGANISATION, OWNER, STRANGER, World, identified, named, prefixed
 
@@ -87,3 +91,34 @@ def test_only_who_manages_everything_may_ask(world: World) -> None:
     asked = {"principal": TRAINER, "action": "runs:read", "experiment": "a"}
     reply = world.of(STRANGER).get("/api/3.0/cairn/access/explain", **asked)
     assert reply.code == "PERMISSION_DENIED"
+
+
+def test_the_command_says_it_in_words(
+    world: World, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    placed(world.of(), 1)
+    world.grant(GUEST, Permission.READ, prefixed("experiments", "shared/"), share="fraud")
+
+    def ask(server: Server, path: str) -> dict[str, object]:
+        assert server.uri == "https://cairn.example"
+        query = dict(parse_qsl(path.removeprefix("access/explain?")))
+        reply = world.of().get("/api/3.0/cairn/access/explain", **query)
+        if reply.status != 200:
+            raise Failed(f"{reply.code}: {reply.json['message']}")
+        told: dict[str, object] = reply.json
+        return told
+
+    monkeypatch.setattr(Server, "get", ask)
+    words = ["access", "explain", "--server", "https://cairn.example", "--principal", TRAINER, "--action"]
+    assert command.main([*words, "runs:log", "--experiment", "shared/1"]) == 1
+    assert capsys.readouterr().out.splitlines()[:3] == [
+        f"arn:aws:iam::{GUEST}:role/Trainer may not runs:log on experiment 'shared/1'",
+        "  needs WRITE, has READ",
+        f"  Share 'fraud' gives READ on experiments 'shared/*' to {GUEST}.",
+    ]
+    assert command.main([*words, "runs:read", "--experiment", "shared/1"]) == 0
+    assert command.main([*words, "runs:read", "--experiment", "other", "--json"]) == 1
+    with pytest.raises(SystemExit) as ended:
+        command.main([*words, "runs:eat", "--experiment", "shared/1"])
+    assert ended.value.code == 2
+    assert "There is no action 'runs:eat'" in capsys.readouterr().err
