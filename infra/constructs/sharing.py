@@ -7,7 +7,7 @@ below its own path; of the table it reaches grants and shares, no experiment and
 
 from collections.abc import Sequence
 
-from aws_cdk import Aws, Duration, Stack
+from aws_cdk import Aws, CfnOutput, Duration, Stack
 from aws_cdk import aws_apigateway as apigateway
 from aws_cdk import aws_dynamodb as dynamodb
 from aws_cdk import aws_events as events
@@ -18,6 +18,7 @@ from aws_cdk import aws_lambda as lambda_
 from constructs import Construct
 
 from infra import permissions
+from infra.constructs.experiment_share import export_of
 from infra.constructs.function import Function
 from infra.constructs.upkeep import MakeFunction
 from infra.nag import accept
@@ -27,6 +28,7 @@ TIMEOUT_S = 40
 """Between a schedule's tick and the last grant's end; with the tick's 5 minutes and the 15 s for which
 grants are believed, 6 minutes are not passed (tests/sharing/test_timing.py)."""
 EVERY = Duration.minutes(5)
+DECLARE_TIMEOUT_S = 30
 STALE_S = 300
 """An event that could not be delivered for so long is worth nothing: the schedule was there meanwhile."""
 RAM_CALLS = (
@@ -82,12 +84,37 @@ class Sharing(Construct):
         )
         _accept_names(self.reconciler, [f"{self.parameters}/*", ram_shares])
         self._trigger(self.reconciler.resource)
+        writes = {**self.told, "CAIRN_RECONCILER": self.reconciler.resource.function_name}
         tracking.role.add_to_policy(permissions.on_function(self.reconciler.resource))
-        for name, value in {
-            **self.told,
-            "CAIRN_RECONCILER": self.reconciler.resource.function_name,
-        }.items():
+        for name, value in writes.items():
             tracking.resource.add_environment(name, value)
+        self._declare(table, key, make, writes)
+
+    def _declare(
+        self, table: dynamodb.ITable, key: kms.IKey | None, make: MakeFunction, told: dict[str, str]
+    ) -> None:
+        """Whoever may invoke this function shares what is here, as CloudFormation does for who deploys a
+        stack with an ``ExperimentShare``."""
+        self.declarer = make(
+            self,
+            "Declarer",
+            "shares",
+            "Keeps the shares that CloudFormation stacks declare",
+            [
+                permissions.on_sharing(table, permissions.DECLARE),
+                permissions.on_function(self.reconciler.resource),
+                *permissions.on_key(key, "dynamodb"),
+            ],
+            timeout_s=DECLARE_TIMEOUT_S,
+            environment=told,
+        )
+        CfnOutput(
+            self,
+            "DeclareShares",
+            value=self.declarer.resource.function_arn,
+            export_name=export_of(self._settings.stage),
+            description="What ExperimentShare of other stacks calls (docs/sharing.md)",
+        )
 
     def _uri(self, rest_api: apigateway.IRestApi) -> str:
         """By the stage's name in words: the stage itself waits for the functions, and one of those for this

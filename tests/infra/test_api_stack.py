@@ -15,7 +15,7 @@ from infra.resources import PROXY
 from tests.infra.synthesis import Assembly
 
 REQUESTS = ("tracking", "artifacts", "bootstrap")
-BACKGROUND = ("deliver", "events", "marks", "indexer", "overdue", "reconciler", "webhooks")
+BACKGROUND = ("deliver", "events", "marks", "indexer", "overdue", "reconciler", "shares", "webhooks")
 REQUIRED_ANSWERS = {
     "ACCESS_DENIED": (403, "PERMISSION_DENIED"),
     "EXPIRED_TOKEN": (401, "UNAUTHENTICATED"),

@@ -101,6 +101,12 @@ JUSTIFIED: dict[str, dict[str, str]] = {
         "dynamodb:Query": "the webhooks",
         "sqs:SendMessage": "deliveries; Lambda sends what it could not be called for",
     },
+    "SharingDeclarer": LOGS
+    | {
+        "dynamodb:GetItem": "the share that a stack changes",
+        "dynamodb:PutItem": "the share that a stack declares",
+        "lambda:InvokeFunction": "the reconciler, after a share",
+    },
     "SharingReconciler": LOGS
     | {
         "dynamodb:BatchGetItem": "the grants of many holders",

@@ -177,10 +177,10 @@ def test_the_api_calls_without_waiting_and_without_fear(
     stage: Stage, caplog: pytest.LogCaptureFixture
 ) -> None:
     clients = Clients(stage)
-    connect.nudge(clients, None, "eu-central-1", "reconciler")()
+    connect.nudge(clients, None, "eu-central-1", "reconciler")
     assert clients.invoked == [{"FunctionName": "reconciler", "InvocationType": "Event", "Payload": b"{}"}]
     with caplog.at_level(logging.WARNING):
-        connect.nudge(Clients(stage, role=False), None, "eu-central-1", "reconciler")()
+        connect.nudge(Clients(stage, role=False), None, "eu-central-1", "reconciler")
     assert "by the clock alone" in caplog.text
 
 

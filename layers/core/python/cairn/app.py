@@ -53,6 +53,7 @@ if TYPE_CHECKING:
     from mypy_boto3_s3.client import S3Client
 
     from cairn.events.publish import Publisher
+    from cairn.services.declared import Declarer
     from cairn.sharing.authorizer import Authorizer
     from cairn.sharing.reconcile import Reconciler
     from cairn.storage.outbox import Outbox
@@ -154,6 +155,13 @@ def build_reconciler(settings: Settings) -> "Reconciler":
     table, here = _table(settings), Here.of(settings.shares, settings.uri)
     records, role = ShareItems(table, Retry().wait), settings.organizations_role
     return reconciler(boto3.client, settings.endpoint, records, Grants(table), here, role, system_clock)
+
+
+def build_declarer(settings: Settings) -> "Declarer":
+    """The function that keeps the shares which stacks declare."""
+    from cairn.services import declared
+
+    return declared.Declarer(build(settings).stores)
 
 
 def build_publisher(settings: Settings) -> "Publisher":
@@ -357,19 +365,17 @@ def _stores(
 
 def _shares(table: Table, settings: Settings) -> Shares | None:
     """Of a deployment; elsewhere there is no RAM."""
-    if not settings.shares:
-        return None
 
     def nudge() -> None:
         import boto3
 
-        from cairn.sharing import connect
+        from cairn.sharing.connect import nudge
 
-        connect.nudge(boto3.client, settings.endpoint, settings.region, settings.reconciler)()
+        nudge(boto3.client, settings.endpoint, settings.region, settings.reconciler)
 
     place = Place(settings.account, bool(settings.organizations_role))
-    items = ShareItems(table, Retry().wait)
-    return Shares(items, place, lambda name: f"{settings.shares}/{name}", nudge)
+    shares = Shares(ShareItems(table, Retry().wait), place, lambda name: f"{settings.shares}/{name}", nudge)
+    return shares if settings.shares else None
 
 
 def _own_webhooks(table: Table, secrets: "OwnSecrets", way: "Way | None" = None) -> Webhooks:

@@ -43,10 +43,7 @@ def get_share(stores: Stores, caller: Caller, request: messages.GetShare) -> Res
 def update_share(stores: Stores, caller: Caller, request: messages.UpdateShare) -> Result:
     """1 GetItem, 1 PutItem."""
     shares = _shares(stores, caller)
-    now = stores.clock()
-    changed = shares.store.change(request.name, lambda held: _updated(shares, held, request, now))
-    shares.nudge()
-    return _shown(shares, changed)
+    return _shown(shares, updated(shares, request, stores.clock()))
 
 
 def delete_share(stores: Stores, caller: Caller, request: messages.DeleteShare) -> Result:
@@ -99,6 +96,12 @@ def created(
     made = shares.store.create(rules.check_whole(_asked(shares, share, request.principals)))
     shares.nudge()
     return made
+
+
+def updated(shares: Shares, request: messages.UpdateShare, now: int) -> Share:
+    changed = shares.store.change(request.name, lambda held: _updated(shares, held, request, now))
+    shares.nudge()
+    return changed
 
 
 def deleted(shares: Shares, name: str, now: int) -> Share:

@@ -59,14 +59,10 @@ def reconciler(
     return Reconciler(records, grants, ram, Parameters(make("ssm")), units, here, clock)
 
 
-def nudge(client: MakeClient, endpoint: str | None, region: str, function: str) -> Callable[[], None]:
+def nudge(client: MakeClient, endpoint: str | None, region: str, function: str) -> None:
     """Let the function come at once. It comes by the clock anyway: a failure here is told in the log."""
-
-    def call() -> None:
-        try:
-            made = client("lambda", region_name=region, endpoint_url=endpoint, config=_ONCE)
-            made.invoke(FunctionName=function, InvocationType="Event", Payload=b"{}")
-        except (ClientError, BotoCoreError) as error:
-            _LOG.warning("the reconciler comes by the clock alone: %s", error)
-
-    return call
+    try:
+        made = client("lambda", region_name=region, endpoint_url=endpoint, config=_ONCE)
+        made.invoke(FunctionName=function, InvocationType="Event", Payload=b"{}")
+    except (ClientError, BotoCoreError) as error:
+        _LOG.warning("the reconciler comes by the clock alone: %s", error)
