@@ -15,6 +15,7 @@ from cairn.errors import BadRequest, InvalidParameterValue
 from cairn.ids import DEFAULT_EXPERIMENT_ID, RandomBits, keyed_bits, new_run_id
 from cairn.protocol import render
 from cairn.protocol.messages import runs as messages
+from cairn.services import lineage
 from cairn.services.ports import Result, Stores
 from cairn.sharing.caller import Caller
 
@@ -58,7 +59,9 @@ def create_run(stores: Stores, caller: Caller, request: messages.CreateRun) -> R
 
 def get_run(stores: Stores, caller: Caller, request: messages.GetRun) -> Result:
     """The run with all its facts, deleted or not."""
-    return {"run": render.run(stores.datasets.fill([stores.runs.get(request.run_id)])[0])}
+    run = render.run(stores.datasets.fill([stores.runs.get(request.run_id)])[0])
+    lineage.of_runs(stores, [run])
+    return {"run": run}
 
 
 def update_run(stores: Stores, caller: Caller, request: messages.UpdateRun) -> Result:

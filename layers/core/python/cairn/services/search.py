@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import islice
 from typing import Any, TypeVar
 
-from cairn.domain.entities import ACTIVE, DELETED
+from cairn.domain.entities import ACTIVE, DELETED, LoggedModel
 from cairn.errors import InvalidParameterValue
 from cairn.ids import experiment_number
 from cairn.protocol import render
@@ -22,7 +22,8 @@ from cairn.search.experiments import experiment_search
 from cairn.search.match import run_filter
 from cairn.search.order import Ordering, Position, experiment_ordering, run_ordering
 from cairn.search.plan import Pause, Search, plan
-from cairn.search.tree import Order
+from cairn.search.tree import Comparison, Order
+from cairn.services import lineage
 from cairn.services.ports import Stores
 from cairn.sharing.caller import Caller
 
@@ -66,7 +67,7 @@ def search_runs(stores: Stores, caller: Caller, request: SearchRuns) -> Json:
             progress,
         )
     )
-    return paged(
+    answer = paged(
         "runs",
         rows,
         request.max_results,
@@ -74,6 +75,8 @@ def search_runs(stores: Stores, caller: Caller, request: SearchRuns) -> Json:
         query,
         ordering.position,
     )
+    lineage.of_runs(stores, answer.get("runs", ()))
+    return answer
 
 
 def search_experiments(
@@ -130,14 +133,15 @@ def search_logged_models(
     )
     after = cursor.decode(query, request.page_token, ordering)
     meets = logged_models.model_filter(tree, datasets)
+    shown = _shown_to(stores, [*tree, *orders])
     found = (
         model
         for experiment_id in experiment_ids
-        for model in stores.models.scan(experiment_id)
+        for model in map(shown, stores.models.scan(experiment_id))
         if meets(model)
     )
     rows = _first(found, ordering, after, size + 1)
-    return paged(
+    answer = paged(
         "models",
         rows,
         size,
@@ -145,6 +149,15 @@ def search_logged_models(
         query,
         ordering.position,
     )
+    lineage.of_logged_models(stores, answer.get("models", ()))
+    return answer
+
+
+def _shown_to(stores: Stores, asked: Iterable[Comparison | Order]) -> Callable[[LoggedModel], LoggedModel]:
+    """A model as filter, order and token may know it: without a run that made it and is not seen."""
+    if stores.access.unrestricted or not any(one.key.endswith("source_run_id") for one in asked):
+        return lambda model: model
+    return lambda model: lineage.hidden_model(stores, model)
 
 
 def search_datasets(stores: Stores, caller: Caller, request: SearchDatasets) -> Json:

@@ -65,9 +65,11 @@ def search_model_versions(stores: Stores, caller: Caller, request: SearchModelVe
 def _of_what_is_seen(stores: Stores, search: meaning.VersionSearch) -> meaning.VersionSearch:
     """The same search of versions as this caller is shown them: a run or source that it does not see is
     found by no filter. 1 BatchGetItem for the runs that are asked for, and for each other experiment."""
-    sight = lineage.Sight(stores)
-    sight.look(map(experiment_of_run, search.run_ids or ()))
-    runs = None if search.run_ids is None else tuple(filter(sight.run, search.run_ids))
+    runs = search.run_ids
+    if runs is not None and search.names is None:  # else the versions of a name are read, whatever the runs
+        sight = lineage.Sight(stores)
+        sight.look(map(experiment_of_run, runs))
+        runs = tuple(filter(sight.run, runs))
     return replace(
         search,
         run_ids=runs,
