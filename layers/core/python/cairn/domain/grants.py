@@ -18,8 +18,8 @@ _ROLE = re.compile(r"[\w+=,.@-]{1,64}", re.ASCII)
 @dataclass(frozen=True, slots=True)
 class Grant:
     """``holder`` is an account's id or an organisation's; ``role`` narrows an account's grant to the roles
-    of this name, or whose names begin with what stands before its final ``*``. ``share`` is the share that
-    it follows from."""
+    of this name, or whose names begin with what stands before its final ``*``. ``share`` names the
+    share that it follows from."""
 
     holder: str
     permission: Permission

@@ -149,11 +149,11 @@ class Reconciler:
         else wrote, or a record went, meanwhile."""
         now = self._clock()
         for plan in plans:
-            share_id = plan.before.share_id
+            name = plan.before.name
             touched = {
                 holder
                 for holder in moved
-                if any(grant.share == share_id for grant in wanted[holder] ^ held[holder])
+                if any(grant.share == name for grant in wanted[holder] ^ held[holder])
             }
             if touched and not self._announce(plan, touched, now):
                 return False
@@ -342,7 +342,7 @@ def _wanted(plans: Sequence[Plan], held: Mapping[str, frozenset[Grant]]) -> dict
 
 
 def _holds(held: Mapping[str, frozenset[Grant]], holder: str, share: Share) -> bool:
-    return any(grant.share == share.share_id for grant in held.get(holder, ()))
+    return any(grant.share == share.name for grant in held.get(holder, ()))
 
 
 def _merged(held: Share, before: Share, after: Share) -> Share:

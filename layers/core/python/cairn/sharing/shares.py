@@ -100,7 +100,7 @@ class Plan:
 
 def grants_of(share: Share, holder: str) -> list[Grant]:
     return [
-        Grant(holder, share.permission, pattern, role, share.share_id)
+        Grant(holder, share.permission, pattern, role, share.name)
         for pattern in share.patterns
         for role in share.roles or (None,)
     ]
