@@ -67,7 +67,7 @@ FOREIGN = {
     "mypy_boto3_s3": {"artifacts", "app"},
     "sqlite3": {"storage", "local"},
     "pydantic": {"protocol", "settings"},
-    "pydantic_core": {"protocol", "http"},
+    "pydantic_core": {"protocol", "http", "storage"},
     "waitress": {"local"},
     "graphql": {"services"},
     "aws_lambda_powertools": set[str](),

@@ -8,10 +8,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from cairn.domain.access import DEPLOYMENT
 from cairn.domain.entities import ACTIVE, DELETED, DatasetInput, Metric, Run, RunInfo
 from cairn.errors import InvalidParameterValue
 from cairn.protocol.messages.experiments import SearchDatasets
 from cairn.protocol.messages.runs import SearchRuns
+from cairn.protocol.render import Page, written
 from cairn.search.fields import RUNS, read_filter
 from cairn.search.match import run_filter
 from cairn.search.plan import Search
@@ -52,12 +54,14 @@ class _Memory:
 
 def _stores(memory: _Memory) -> Stores:
     held = cast("Any", memory)
-    return Stores(held, held, held, held, held, held, held, held, held, held, lambda: 0, lambda bits: 0)
+    return Stores(*(held,) * 10, lambda: 0, lambda bits: 0, access=DEPLOYMENT)
 
 
 def _search(memory: _Memory, **fields: Any) -> tuple[list[int], str]:
     request = SearchRuns(experiment_ids=fields.pop("experiment_ids", ["1"]), **fields)
     page = search_runs(_stores(memory), _CALLER, request)
+    assert isinstance(page, Page)
+    assert page.written == written(dict(page)), "what was weighed is the answer, byte for byte"
     numbers = [int(run["info"]["run_id"], 16) for run in page.get("runs", [])]
     return numbers, page.get("next_page_token", "")
 

@@ -1,9 +1,13 @@
 """The trie that spreads a section over items: shapes survive packing, and every name has one leaf."""
 
+import json
+from collections.abc import Mapping
+from typing import Any
+
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cairn.storage.codec import encode_json
+from cairn.storage.codec import decode_json, encode_json
 from cairn.storage.shards import LEAF_BYTES, WHOLE, leaf_of, outermost, pack_shape, split, unpack_shape
 
 ENTRIES = st.dictionaries(st.text(max_size=40), st.text(max_size=3_000), max_size=60)
@@ -11,7 +15,7 @@ ENTRIES = st.dictionaries(st.text(max_size=40), st.text(max_size=3_000), max_siz
 
 @given(ENTRIES)
 def test_splitting_keeps_every_entry_once_in_the_leaf_its_name_leads_to(entries: dict[str, str]) -> None:
-    leaves = split("", entries, encode_json)
+    leaves = {prefix: decode_json(blob) for prefix, blob in split("", entries, encode_json).items()}
     shape = frozenset(leaves)
     assert {name: value for held in leaves.values() for name, value in held.items()} == entries
     assert all(leaf_of(shape, name) == prefix for prefix, held in leaves.items() for name in held)
@@ -26,14 +30,19 @@ def test_a_shape_survives_packing(entries: dict[str, str]) -> None:
 
 def test_a_leaf_past_4_kb_is_split_until_its_parts_fit() -> None:
     entries = {f"key{index}": f"{index:07d}" * 100 for index in range(200)}
-    leaves = split("", entries, lambda held: repr(sorted(held.items())).encode())
+    leaves = split("", entries, _plain)
     assert len(leaves) == 32
-    deeper = split("01010", dict.fromkeys(leaves["01010"], "x" * 2_500), lambda held: repr(held).encode())
-    assert all(len(held) <= 1 or len(repr(held)) <= LEAF_BYTES for held in deeper.values())
+    held = dict.fromkeys(json.loads(leaves["01010"]), "x" * 2_500)
+    deeper = split("01010", held, _plain)
+    assert all(len(json.loads(blob)) <= 1 or len(blob) <= LEAF_BYTES for blob in deeper.values())
+
+
+def _plain(held: Mapping[str, Any]) -> bytes:
+    return json.dumps(held).encode()
 
 
 def test_one_entry_is_a_leaf_however_large() -> None:
-    assert split("", {"a": "x" * 100_000}, lambda held: repr(held).encode()) == {"": {"a": "x" * 100_000}}
+    assert split("", {"a": "x" * 100_000}, _plain) == {"": _plain({"a": "x" * 100_000})}
     assert pack_shape(WHOLE) == b"\x02"
 
 

@@ -31,6 +31,7 @@ from cairn.errors import (
 from cairn.protocol.actions import ACTIONS
 from cairn.protocol.message import Creation, Message
 from cairn.protocol.parse import parse_body, parse_query
+from cairn.protocol.render import Page, written
 from cairn.protocol.route_table import ROUTER
 from cairn.protocol.routes import Match, Route, is_plain
 from cairn.services.ports import Download, RawCall, Redirect, Result, Stores, Text
@@ -283,7 +284,7 @@ def _success(app: App, request: Request, result: Result) -> Answer:
         return Answer(302, {"Location": result.url, "Content-Type": "text/plain"}, b"")
     if isinstance(result, Text):
         return Answer(200, {"Content-Type": "text/plain; charset=utf-8"}, result.text.encode())
-    return _fitted(app, request, to_json(result, inf_nan_mode="strings"))
+    return _fitted(app, request, result.written if isinstance(result, Page) else written(result))
 
 
 def _fitted(app: App, request: Request, content: bytes) -> Answer:

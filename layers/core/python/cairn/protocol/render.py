@@ -6,7 +6,7 @@ stands there, be it 0 or "".
 """
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from pydantic_core import to_json
@@ -173,6 +173,22 @@ def pairs(entries: Mapping[str, str]) -> list[Json]:
     return [{"key": key, "value": value} for key, value in entries.items()]
 
 
+class Page(Json):
+    """A page as ``page`` gives it, beside its JSON: what was written to be weighed is not written again.
+    Its messages are not to be changed."""
+
+    __slots__ = ("written",)
+
+    def __init__(self, name: str, shown: Sequence[tuple[Json, bytes]], token: str | None = None) -> None:
+        """Of messages, each with its JSON (``written``)."""
+        messages, parts = zip(*shown, strict=True) if shown else ((), ())
+        super().__init__(page(name, messages, token))
+        fields = [b"%b:[%b]" % (to_json(name), b",".join(parts))] if parts else []
+        if token:
+            fields.append(b'"next_page_token":' + to_json(token))
+        self.written = b"{%b}" % b",".join(fields)
+
+
 def page(name: str, messages: Iterable[Json], token: str | None = None) -> Json:
     """A list under its name, left out when empty, and the token of the next page where there is one."""
     answer: Json = {}
@@ -182,9 +198,9 @@ def page(name: str, messages: Iterable[Json], token: str | None = None) -> Json:
     return answer
 
 
-def size(message: Json) -> int:
-    """Bytes of the message in an answer."""
-    return len(to_json(message, inf_nan_mode="strings"))
+def written(message: Mapping[str, Any]) -> bytes:
+    """The JSON of a message, as an answer holds it."""
+    return to_json(message, inf_nan_mode="strings")
 
 
 def _add(message: Json, name: str, values: list[Json]) -> None:

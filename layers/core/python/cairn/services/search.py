@@ -74,6 +74,7 @@ def search_runs(stores: Stores, caller: Caller, request: SearchRuns) -> Json:
         lambda runs: map(render.found_run, stores.datasets.fill(runs)),
         query,
         ordering.position,
+        final=stores.access.unrestricted,
     )
     lineage.of_runs(stores, answer.get("runs", ()))
     return answer
@@ -213,28 +214,35 @@ def paged(
     show: Callable[[Sequence[Entity]], Iterable[Json]],
     query: bytes,
     position: Callable[[Entity], Position],
+    *,
+    final: bool = False,
 ) -> Json:
     """The first ``size`` rows as messages, or as many as an answer holds, or as were found before
-    the search paused; a token where there are more."""
-    shown: list[Json] = []
+    the search paused; a token where there are more. ``final``: nobody changes a message after this, so
+    that its JSON, which is written to weigh it, is the answer's (``render.Page``)."""
+    page = render.Page if final else _page
+    shown: list[tuple[Json, bytes]] = []
     weight = 0
     last: Entity | None = None
     while len(shown) < size:
         chunk, pause = _chunk(rows, min(_SHOWN_AT_ONCE, size - len(shown)))
         for entity, message in zip(chunk, show(chunk), strict=True):
-            weight += render.size(message) + 2
+            written = render.written(message)
+            weight += len(written) + 2
             if last is not None and weight > PAGE_BYTES:
-                return render.page(name, shown, cursor.encode(query, position(last)))
-            shown.append(message)
+                return page(name, shown, cursor.encode(query, position(last)))
+            shown.append((message, written))
             last = entity
         if pause is not None:
-            return render.page(name, shown, cursor.encode(query, pause.position))
+            return page(name, shown, cursor.encode(query, pause.position))
         if not chunk:
-            return render.page(name, shown)
+            return page(name, shown)
     more = last is not None and next(rows, None) is not None
-    return render.page(
-        name, shown, cursor.encode(query, position(last)) if more and last is not None else None
-    )
+    return page(name, shown, cursor.encode(query, position(last)) if more and last is not None else None)
+
+
+def _page(name: str, shown: Sequence[tuple[Json, bytes]], token: str | None = None) -> Json:
+    return render.page(name, (message for message, _ in shown), token)
 
 
 def _chunk(rows: Iterator[Entity | Pause], size: int) -> tuple[list[Entity], Pause | None]:

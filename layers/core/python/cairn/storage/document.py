@@ -7,14 +7,15 @@ condition that nobody else wrote meanwhile, and start over where somebody did. A
 round is written in several; editing again finds what is left. What entries mean is not known here.
 """
 
-import json
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from math import inf
 from typing import Any
 
+from pydantic_core import from_json
+
 from cairn.errors import TemporarilyUnavailable
-from cairn.storage.codec import FORMAT
+from cairn.storage.codec import FORMAT, write_json
 from cairn.storage.expr import Absent, Set, eq
 from cairn.storage.keys import FACTS_HEAD
 from cairn.storage.shards import LEAF_BYTES, Shape, leaf_of, outermost, pack_shape, split, unpack_shape
@@ -69,6 +70,15 @@ class _Loaded:
     document: Document
     shapes: dict[str, Shape | None]
     leaves: dict[Key, Item] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class _Inline:
+    """What the head is to hold of its sections, as entries and as bytes (none where there are none). Bytes
+    of what did not change are those that were read."""
+
+    entries: Mapping[str, Entries]
+    blobs: Mapping[str, bytes]
 
 
 Edit = Callable[[Document, Mapping[Key, Item]], None]
@@ -128,7 +138,7 @@ class Documents:
         apart = self._spread(spread, together=count > 1, consistent=consistent)
         documents = {
             pk: Document(
-                json.loads(head["i"]),
+                from_json(head["i"]),
                 {
                     s.attribute: held if (held := apart.get((pk, s))) is not None else _inline(head, s)
                     for s in self._sections
@@ -202,7 +212,7 @@ class Documents:
         head = found.pop(head_key, None)
         if head is None:
             return None, found
-        loaded = _Loaded(head, Document(json.loads(head["i"]), {}, head["v"]), {})
+        loaded = _Loaded(head, Document(from_json(head["i"]), {}, head["v"]), {})
         wanted: dict[Key, Section] = {}
         for section in self._sections:
             shape = _shape(head, section)
@@ -230,6 +240,7 @@ class Documents:
         splits: list[tuple[Section, str, Entries]] = []
         head_changed = info_before != loaded.document.info
         inline: dict[str, Entries] = {}
+        blobs: dict[str, bytes] = {}
         for section in self._sections:
             name = section.attribute
             now, shape = loaded.document.sections[name], loaded.shapes[name]
@@ -237,7 +248,11 @@ class Documents:
             done = done and whole
             if shape is None:
                 inline[name] = accepted
-                head_changed = head_changed or accepted != before[name]
+                if accepted != before[name]:
+                    head_changed = True
+                    blobs[name] = section.encode(accepted) if accepted else b""
+                else:
+                    blobs[name] = loaded.head.get(name, b"")
                 continue
             for prefix, held in _by_leaf(shape, before[name], accepted).items():
                 key = Key(pk, section.prefix + prefix)
@@ -248,8 +263,9 @@ class Documents:
                 if len(held) > 1 and len(blob) > LEAF_BYTES:
                     splits.append((section, prefix, held))
                 else:
-                    leaf_puts.append(Put(_leaf(pk, section, prefix, held, old["v"] + 1), eq("v", old["v"])))
-        self._commit(pk, loaded, leaf_puts, splits, inline if head_changed else None, info_before)
+                    leaf_puts.append(Put(_leaf(pk, section, prefix, blob, old["v"] + 1), eq("v", old["v"])))
+        head = _Inline(inline, blobs) if head_changed else None
+        self._commit(pk, loaded, leaf_puts, splits, head, info_before)
         return done
 
     def _commit(
@@ -258,7 +274,7 @@ class Documents:
         loaded: _Loaded,
         leaf_puts: Sequence[Put],
         splits: Sequence[tuple[Section, str, Entries]],
-        inline: Mapping[str, Entries] | None,
+        inline: _Inline | None,
         info_before: Mapping[str, Any],
     ) -> None:
         version = loaded.head["v"]
@@ -280,12 +296,10 @@ class Documents:
             children = split(prefix, held, section.encode)
             shapes[section.attribute] = (shape - {prefix}) | frozenset(children)
             key = Key(pk, section.prefix + prefix)
-            kept = {
-                s.attribute: _inline(loaded.head, s) for s in self._sections if shapes[s.attribute] is None
-            }
+            kept = {s.attribute: loaded.head.get(s.attribute, b"") for s in self._sections}
             writes: list[TransactWrite] = [
-                Put(_leaf(pk, section, child, entries, loaded.leaves[key]["v"] + 1), Absent())
-                for child, entries in children.items()
+                Put(_leaf(pk, section, child, blob, loaded.leaves[key]["v"] + 1), Absent())
+                for child, blob in children.items()
             ]
             writes.append(Delete(key, eq("v", loaded.leaves[key]["v"])))
             writes.append(self._head_put(pk, version, dict(info_before), kept, shapes))
@@ -299,22 +313,20 @@ class Documents:
         pk: str,
         version: int,
         info: Mapping[str, Any],
-        inline: Mapping[str, Entries],
+        inline: _Inline,
         shapes: dict[str, Shape | None],
         together: list[TransactWrite],
     ) -> None:
         """Write the head, moving a section out of it where it got too large."""
-        blobs = {
-            s.attribute: s.encode(inline[s.attribute]) for s in self._sections if inline.get(s.attribute)
-        }
-        kept = dict(inline)
+        blobs = {name: blob for name, blob in inline.blobs.items() if blob}
         for section in _spilling(self._sections, _head(pk, version, info), blobs):
-            children = split("", kept.pop(section.attribute), section.encode)
+            del blobs[section.attribute]
+            children = split("", inline.entries[section.attribute], section.encode)
             shapes[section.attribute] = frozenset(children)
             together += [
-                Put(_leaf(pk, section, child, held, 1), Absent()) for child, held in children.items()
+                Put(_leaf(pk, section, child, blob, 1), Absent()) for child, blob in children.items()
             ]
-        put = self._head_put(pk, version, info, kept, shapes)
+        put = self._head_put(pk, version, info, blobs, shapes)
         if together:
             self._table.transact([put, *together])
         else:
@@ -325,7 +337,7 @@ class Documents:
         pk: str,
         version: int,
         info: Mapping[str, Any],
-        inline: Mapping[str, Entries],
+        inline: Mapping[str, bytes],
         shapes: Mapping[str, Shape | None],
     ) -> Put:
         item = _head(pk, version + 1, info)
@@ -334,7 +346,7 @@ class Documents:
             if shape is not None:
                 item[section.attribute + "s"] = pack_shape(shape)
             elif inline.get(section.attribute):
-                item[section.attribute] = section.encode(inline[section.attribute])
+                item[section.attribute] = inline[section.attribute]
         return Put(item, eq("v", version))
 
     def _whole(self, head: Item, section: Section, *, consistent: bool) -> Entries:
@@ -367,7 +379,7 @@ def lay_out(pk: str, document: Document, version: int, sections: Sequence[Sectio
         name = section.attribute
         if section in spilling:
             children = split("", document.sections[name], section.encode)
-            leaves += [_leaf(pk, section, prefix, held, 1) for prefix, held in children.items()]
+            leaves += [_leaf(pk, section, prefix, blob, 1) for prefix, blob in children.items()]
             head[name + "s"] = pack_shape(frozenset(children))
         elif name in blobs:
             head[name] = blobs[name]
@@ -385,8 +397,8 @@ def _head(pk: str, version: int, info: Mapping[str, Any]) -> dict[str, Any]:
     return {"pk": pk, "sk": FACTS_HEAD, "f": FORMAT, "v": version, "i": _text(info)}
 
 
-def _leaf(pk: str, section: Section, prefix: str, held: Mapping[str, Any], version: int) -> dict[str, Any]:
-    return {"pk": pk, "sk": section.prefix + prefix, "f": FORMAT, "v": version, "b": section.encode(held)}
+def _leaf(pk: str, section: Section, prefix: str, blob: bytes, version: int) -> dict[str, Any]:
+    return {"pk": pk, "sk": section.prefix + prefix, "f": FORMAT, "v": version, "b": blob}
 
 
 def _spilling(
@@ -406,7 +418,7 @@ def _spilling(
 
 
 def _text(info: Mapping[str, Any]) -> str:
-    return json.dumps(info, separators=(",", ":"), ensure_ascii=False)
+    return write_json(info)
 
 
 def _shape(head: Item, section: Section) -> Shape | None:

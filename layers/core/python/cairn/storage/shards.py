@@ -67,14 +67,16 @@ def unpack_shape(packed: bytes) -> Shape:
 
 def split(
     prefix: str, entries: Mapping[str, Any], encode: Callable[[Mapping[str, Any]], bytes]
-) -> dict[str, dict[str, Any]]:
-    """The leaves that should hold the entries of ``prefix``: itself while they fit (or are one entry, which
-    cannot be spread), otherwise its descendants, empty ones included, at most ``_FAN_OUT`` levels down."""
-    leaves: dict[str, dict[str, Any]] = {}
+) -> dict[str, bytes]:
+    """The leaves that should hold the entries of ``prefix``, encoded: itself while they fit (or are one
+    entry, which cannot be spread), otherwise its descendants, empty ones included, at most ``_FAN_OUT``
+    levels down."""
+    leaves: dict[str, bytes] = {}
 
-    def place(at: str, held: dict[str, Any]) -> None:
-        if len(held) <= 1 or len(at) - len(prefix) >= _FAN_OUT or len(encode(held)) <= LEAF_BYTES:
-            leaves[at] = held
+    def place(at: str, held: Mapping[str, Any]) -> None:
+        blob = encode(held)
+        if len(held) <= 1 or len(at) - len(prefix) >= _FAN_OUT or len(blob) <= LEAF_BYTES:
+            leaves[at] = blob
             return
         halves: tuple[dict[str, Any], dict[str, Any]] = ({}, {})
         for name, value in held.items():
@@ -82,7 +84,7 @@ def split(
         place(at + "0", halves[0])
         place(at + "1", halves[1])
 
-    place(prefix, dict(entries))
+    place(prefix, entries)
     return leaves
 
 

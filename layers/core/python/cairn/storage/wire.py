@@ -23,6 +23,7 @@ from botocore.exceptions import NoCredentialsError
 from botocore.httpsession import URLLib3Session
 from botocore.session import Session
 from botocore.utils import get_environ_proxies
+from pydantic_core import from_json
 
 from cairn.domain.clock import Clock, system_clock
 
@@ -164,7 +165,7 @@ def read(status: int, headers: Mapping[str, str], content: bytes) -> dict[str, A
     if checksum is not None and zlib.crc32(content) != int(checksum):
         raise Garbled("the checksum of DynamoDB's answer does not match")
     try:
-        found = json.loads(content)
+        found = from_json(content)
     except ValueError:
         found = None
     if not isinstance(found, dict):
