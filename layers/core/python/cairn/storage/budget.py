@@ -20,9 +20,9 @@ class Bounds:
     """Entries of a range that are read to learn how many there are. So many runs are read at once."""
     streams: int = 16
     """Partitions times spans of a range that is probed; a probe reads each of them."""
-    trial: int = 200
+    trial: int = 90
     """Runs of a walk that are matched before its ranges are read whole."""
-    worth: float = 1_000
+    worth: float = 300
     """Units that the rest of a page costs in a walk, as its first runs let expect: more, and reading the
     ranges pays."""
     reserve: float = 1_000

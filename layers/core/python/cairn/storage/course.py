@@ -13,7 +13,7 @@ from cairn.search.plan import DEFAULT_ORDER, LAST, Span, Walk
 from cairn.storage import keys
 from cairn.storage.ranges import encoded
 from cairn.storage.visible import Group
-from cairn.storage.walk import Found, Walks, found_of, walk_key
+from cairn.storage.walk import Found, Skips, Walks, found_of, walk_key
 
 _MORE = 10  # entries that are read beyond those expected
 _FIRST, _FINAL = "0" * 48, "g" * 48  # before and after every position
@@ -30,6 +30,7 @@ class Course:
         ordering: Ordering[Run],
         expected: int,
         ceiling: Callable[[], Position | None],
+        skips: Skips,
     ) -> None:
         self._walks = walks
         self._groups = groups
@@ -37,6 +38,7 @@ class Course:
         self._ordering = ordering
         self._expected = expected
         self._ceiling = ceiling
+        self._skips = skips
 
     def entries(self, start: str | None) -> Iterator[Found]:
         """The entries in order, from behind a place; None: from the beginning."""
@@ -61,7 +63,8 @@ class Course:
         partitions = [keys.index_partition(*group, walk.field) for group in self._groups]
         key = walk_key(walk)
         edge: tuple[Position | None, Found] = None, Found("", "")
-        for found in self._walks.merged(partitions, walk, start, self._expected + _MORE):
+        entries = self._walks.merged(partitions, walk, start, self._expected + _MORE, self._skips)
+        for found in entries:
             ceiling = self._ceiling()
             if ceiling is not None:
                 if ceiling is not edge[0]:
@@ -79,7 +82,7 @@ class Course:
                 return found.position[:16]
             case "all":
                 return ""
-        return found.value if self._walk.by_value and index.is_cut(found.value) else found
+        return found.value if self._walk.by_value and index.is_cut(found.value) else found.position
 
     def rank_of(self, run: Run) -> object:
         """The rank of the entry with which the walk should meet the run."""

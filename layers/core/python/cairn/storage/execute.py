@@ -30,6 +30,7 @@ from cairn.storage.visible import Group, known_experiments, visible_groups
 from cairn.storage.walk import Found, Walks
 
 _BATCH = 99  # with their experiment's head they fill one BatchGetItem
+_RUN = 32  # hex digits of a run's id, at the end of every sort key
 _MORE = 10  # runs that are read at least where a batch did not fill the page
 
 
@@ -103,6 +104,7 @@ class _Execution:
             search.ordering,
             search.expected,
             lambda: self._top.ceiling,
+            lambda item: self._is_passed(item["sk"][-_RUN:]),
         )
 
     def rows(self) -> Iterator[Run | Pause]:
@@ -277,7 +279,7 @@ class _Execution:
                 yield rank, chain(held, group)  # noqa: B031 (what is left of it)
                 continue
             reached = _sort_key(held[-1])
-            if kept := [found for found in held if not self._is_passed(found)]:
+            if kept := [found for found in held if not (found.skipped or self._is_passed(found.run_id))]:
                 groups.append(kept)
                 size += len(kept)
             if size >= self._wanted() or self._budget.is_spent():
@@ -329,7 +331,7 @@ class _Execution:
     def _sorted_out(self, rank: object, group: Iterator[Found]) -> Iterator[Run | Pause]:
         """Sweep a group of equal rank. Its matches wait in the top; where that has its ceiling among them,
         they are answered up to it."""
-        found = ((_sort_key(one), None if self._is_passed(one) else one.run_id) for one in group)
+        found = ((_sort_key(one), None if self._is_passed(one.run_id) else one.run_id) for one in group)
         pause = self._sweep(WALK, found, rank=rank)
         if pause is not None:
             yield pause
@@ -348,7 +350,8 @@ class _Execution:
         the walk for one that has few runs."""
         # The beginning of a range tells little of its rest: the entries are in another order.
         seldom = self._matched * self._bounds.sieved <= self._seen
-        for whole in self._ranges.whole(self._search.plan.walk.covers):
+        # Thirty entries cost a unit, as a run's facts do, but the time of two.
+        for whole in self._ranges.whole(self._search.plan.walk.covers, self._rest() / 2):
             few = seldom and len(whole.run_ids) * self._bounds.sieved <= whole.entries
             self._top.rise(self._last)
             if whole.ended and len(whole.run_ids) <= self._bounds.probe:
@@ -362,8 +365,7 @@ class _Execution:
                 continue
             return
 
-    def _is_passed(self, found: Found) -> bool:
-        run_id = found.run_id
+    def _is_passed(self, run_id: str) -> bool:
         if run_id in self._marks.dirty or run_id in self._top.taken:
             return True
         return self._members is not None and run_id not in self._members

@@ -66,17 +66,18 @@ class Ranges:
             return iter(self._read[number])
         return self._walk(number, reached, _MANY)
 
-    def whole(self, covered: int | None) -> Iterator[Whole]:
-        """Each range, read as far as leaves something of the budget."""
+    def whole(self, covered: int | None, most: float) -> Iterator[Whole]:
+        """Each range, read for ``most`` units, or as far as leaves something of the budget."""
         for number in range(len(self._ranges)):
             if number == covered:
                 continue
+            floor = self._budget.units - most
             count, found, last = 0, list[Entry](), ""
             for last, run_id in self._walk(number, "", _MANY):
                 count += 1
                 if run_id is not None:
                     found.append((last, run_id))
-                if self._budget.is_spent(self._bounds.reserve):
+                if self._budget.units < floor or self._budget.is_spent(self._bounds.reserve):
                     break
             else:
                 self._read[number] = found

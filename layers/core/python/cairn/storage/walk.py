@@ -14,8 +14,7 @@ from typing import NamedTuple
 
 from cairn.search.index import is_value
 from cairn.search.plan import LAST, Span, Walk
-from cairn.storage.limits import item_size
-from cairn.storage.table import Page, Query, Table
+from cairn.storage.table import Item, Page, Query, Table
 from cairn.storage.together import Together, in_turn
 
 _FEW = 4  # streams that read as many entries each as are expected in all
@@ -27,12 +26,17 @@ _RUN = 32
 Spend = Callable[[float], None]
 """Told of read units; may raise to end the walk."""
 
+Skips = Callable[[Item], bool]
+"""Whether an entry is of no use. Asked once, when it is read."""
+
 
 class Found(NamedTuple):
-    """An entry on the way: its value (empty in the default order), its position, its run."""
+    """An entry on the way: its value (empty in the default order), its position, its run. ``skipped``: it
+    only says how far the walk has come."""
 
     value: str
     position: str
+    skipped: bool = False
 
     @property
     def run_id(self) -> str:
@@ -79,17 +83,23 @@ class Walks:
         self._spending = threading.Lock()
 
     def merged(
-        self, partitions: Sequence[str], walk: Walk, start: str | None, expected: int
+        self,
+        partitions: Sequence[str],
+        walk: Walk,
+        start: str | None,
+        expected: int,
+        skips: Skips | None = None,
     ) -> Iterator[Found]:
         """The entries of all partitions and spans, in the order of the walk, from behind ``start``: the end
         of a sort key where the walk is not by value. What lies at one place in two of them comes once; what
         is no entry of its span (a damaged index) would come out of order, and is passed over. The first
-        request of each stream is made at once, side by side."""
+        request of each stream is made at once, side by side. Of what ``skips`` only the last entry of a
+        request comes."""
         streams = len(partitions) * len(walk.spans)
         share = expected if streams <= _FEW else expected * _FEW // streams
         limit = min(max(share, _LEAST), self._page)
         walks = [
-            self._own(span, self._entries(partition, span, walk, start, limit), walk)
+            self._own(span, self._entries(partition, span, walk, start, limit, skips), walk)
             for partition in partitions
             for span in walk.spans
         ]
@@ -105,51 +115,68 @@ class Walks:
         return (found for found in entries if found.value == span.low)
 
     def _entries(
-        self, partition: str, span: Span, walk: Walk, start: str | None, limit: int
+        self, partition: str, span: Span, walk: Walk, start: str | None, limit: int, skips: Skips | None
     ) -> Iterator[Found]:
         """1 Query per page; going down 1 more for each group of equal values (of equal start times, where
         the walk is not by value) that an edge cuts."""
         after = start if start is None or walk.by_value or not walk.field else span.low + start
         if walk.ascending:
-            yield from self._forward(partition, span, after, limit)
+            yield from self._forward(partition, span, after, limit, skips)
             return
         tie = _POSITION if walk.by_value else _RUN
         high = span.high
         if after is not None:
             group = after[:-tie]
-            yield from self._forward(partition, Span(group, group + LAST), after, limit)
+            yield from self._forward(partition, Span(group, group + LAST), after, limit, skips)
             high = min(high, group)  # every sort key of the group is longer
-        yield from self._backward(partition, Span(span.low, high), tie, limit)
+        yield from self._backward(partition, Span(span.low, high), tie, limit, skips)
 
-    def _forward(self, partition: str, span: Span, after: str | None, limit: int) -> Iterator[Found]:
+    def _forward(
+        self, partition: str, span: Span, after: str | None, limit: int, skips: Skips | None
+    ) -> Iterator[Found]:
         low = span.low if after is None else max(span.low, after + "\0")
         while low <= span.high:
             page = self.query(Query(partition, low=low, high=span.high, limit=limit))
-            yield from (found_of(item["sk"]) for item in page.items)
+            yield from _useful(page.items, skips)
             if page.after is None:
                 return
             low, limit = page.after + "\0", min(limit * _GROWTH, self._page)
 
-    def _backward(self, partition: str, span: Span, tie: int, limit: int) -> Iterator[Found]:
+    def _backward(
+        self, partition: str, span: Span, tie: int, limit: int, skips: Skips | None
+    ) -> Iterator[Found]:
         high = span.high
         while high >= span.low:
             page = self.query(Query(partition, low=span.low, high=high, limit=limit, forward=False))
-            sort_keys = [item["sk"] for item in page.items]
-            groups = [(prefix, list(held)) for prefix, held in groupby(sort_keys, lambda key: key[:-tie])]
-            for _, held in groups if page.after is None else groups[:-1]:
-                yield from (found_of(sort_key) for sort_key in reversed(held))
+            groups = [list(held) for _, held in groupby(page.items, lambda item: item["sk"][:-tie])]
+            whole = groups if page.after is None else groups[:-1]
+            yield from _useful([item for held in whole for item in reversed(held)], skips)
             if page.after is None:
                 return
-            high = groups[-1][0]
-            yield from self._forward(partition, Span(high, high + LAST), None, limit)
+            high = page.after[:-tie]
+            yield from self._forward(partition, Span(high, high + LAST), None, limit, skips)
             limit = min(limit * _GROWTH, self._page)
 
     def query(self, query: Query) -> Page:
         """A page, paid for."""
         page = self._table.query(query)
         with self._spending:
-            self._spend(max(1, -(-sum(map(item_size, page.items)) // 4_096)))
+            self._spend(max(1, -(-_size(query.pk, page.items) // 4_096)))
         return page
+
+
+def _useful(items: Sequence[Item], skips: Skips | None) -> list[Found]:
+    if skips is None:
+        return [found_of(item["sk"]) for item in items]
+    found = [found_of(item["sk"]) for item in items if not skips(item)]
+    if items and skips(items[-1]):
+        found.append(found_of(items[-1]["sk"])._replace(skipped=True))
+    return found
+
+
+def _size(pk: str, items: Sequence[Item]) -> int:
+    """Bytes of small items of one partition, the same but for a few: of their keys, and some 8 beside."""
+    return len("".join([item["sk"] for item in items]).encode()) + len(items) * (len(pk) + 8)
 
 
 def _begun(entries: Iterator[Found]) -> Iterator[Found]:
