@@ -84,7 +84,11 @@ class Sharing(Construct):
         )
         _accept_names(self.reconciler, [f"{self.parameters}/*", ram_shares])
         self._trigger(self.reconciler.resource)
-        writes = {**self.told, "CAIRN_RECONCILER": self.reconciler.resource.function_name}
+        writes = {
+            **self.told,
+            "CAIRN_GATE": settings.access,
+            "CAIRN_RECONCILER": self.reconciler.resource.function_name,
+        }
         tracking.role.add_to_policy(permissions.on_function(self.reconciler.resource))
         for name, value in writes.items():
             tracking.resource.add_environment(name, value)

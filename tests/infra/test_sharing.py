@@ -87,6 +87,12 @@ def test_units_are_read_by_the_role_that_was_named(default: Assembly, everything
         assert told(default, name)["CAIRN_ORGANIZATIONS_ROLE"] == ""
 
 
+def test_who_writes_shares_knows_whom_the_gate_lets_in(default: Assembly, everything: Assembly) -> None:
+    for name in ("Tracking", "SharingDeclarer"):
+        assert told(default, name)["CAIRN_GATE"] == "own-account"
+        assert told(everything, name)["CAIRN_GATE"] == "organisation:o-a1b2c3d4e5"
+
+
 def test_what_functions_are_told_is_what_the_core_reads(default: Assembly) -> None:
     names = {field.alias for field in CoreSettings.model_fields.values()}
     for name in ("SharingReconciler", "Tracking"):

@@ -141,6 +141,18 @@ def test_a_status_tells_of_a_reconciler_that_does_not_come_and_of_strays(termina
     assert (status, "aws ram delete-resource-share --resource-share-arn arn:stray" in told) == (1, True)
 
 
+def test_a_status_tells_of_a_gate_that_is_shut(terminal: Terminal) -> None:
+    terminal.type(*CREATE)
+    shares = terminal.owned.world.app.stores.shares
+    assert shares is not None
+    gated = replace(shares, place=replace(shares.place, gate="accounts:444455556666"))
+    world = terminal.owned.world
+    world.app = replace(world.app, stores=replace(world.app.stores, shares=gated))
+    found(terminal, rules.SHARED, {})
+    status, told = terminal.type("status", "fraud")
+    assert (status, "lets nobody of 777788889999 in" in told) == (1, True)
+
+
 def test_a_deletion_and_the_json_of_an_answer(terminal: Terminal) -> None:
     terminal.type(*CREATE)
     assert "DELETING" in terminal["delete fraud"]

@@ -144,6 +144,24 @@ def test_a_share_that_was_revoked_begins_anew_with_those_alone_who_are_named() -
     assert rules.asked_for(revoked, []) == revoked
 
 
+@pytest.mark.parametrize(
+    ("gate", "shut"),
+    [
+        ("", []),
+        ("any-aws-principal", []),
+        ("own-account", ["444455556666", "777788889999", ORGANISATION, OU]),
+        ("accounts:444455556666, 123412341234", ["777788889999", ORGANISATION, OU]),
+        ("organisation:o-a1b2c3d4e5", []),
+        ("organisation:o-zzzzzzzzzz", [ORGANISATION]),
+    ],
+)
+def test_it_is_known_whom_the_gate_shuts_out(gate: str, shut: list[str]) -> None:
+    texts = ("111122223333", "444455556666", "777788889999", ORGANISATION, OU)
+    members: dict[str, rules.Wish] = {**dict.fromkeys(texts, "wanted"), "000000000000": "leaving"}
+    place = Place("111122223333", reads_organizations=True, gate=gate)
+    assert rules.shut_out(replace(SHARE, members=members), place) == shut
+
+
 def test_a_record_is_read_as_it_was_written(shares: Shares) -> None:
     shares.create(FULL)
     assert shares.get("fraud") == FULL

@@ -373,7 +373,7 @@ def _shares(table: Table, settings: Settings) -> Shares | None:
 
         nudge(boto3.client, settings.endpoint, settings.region, settings.reconciler)
 
-    place = Place(settings.account, bool(settings.organizations_role))
+    place = Place(settings.account, bool(settings.organizations_role), settings.gate)
     shares = Shares(ShareItems(table, Retry().wait), place, lambda name: f"{settings.shares}/{name}", nudge)
     return shares if settings.shares else None
 

@@ -131,6 +131,12 @@ class Settings(BaseModel):
         description="ARN of the role that may read Organizations; empty: no share with organisational "
         "units.",
     )
+    gate: str = Field(
+        default="",
+        alias="CAIRN_GATE",
+        description="Whose requests API Gateway lets in, as the deployer chose (`access`); for what a "
+        "share's owner is told.",
+    )
     uri: str = Field(
         default="",
         alias="CAIRN_URI",

@@ -74,8 +74,8 @@ class Found:
 class Share:
     """``members`` are the principals by RAM's text. ``ram_arn``: RAM's share, "" before there is one.
     ``granted``: every holder who may hold grants of this share, and when its grants were last to be changed
-    (ms). ``pointed``: when its parameter was last compared (ms; 0: never). ``declared``: the CloudFormation stack that it
-    comes from."""
+    (ms). ``pointed``: when its parameter was last compared (ms; 0: never). ``declared``: the CloudFormation
+    stack that it comes from."""
 
     share_id: str
     name: str
@@ -103,10 +103,32 @@ class LastRun:
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where shares live: the owner's account, and whether Organizations can be read."""
+    """Where shares live: the owner's account, whether Organizations can be read, and whom API Gateway lets
+    in (``gate``, as the deployer wrote it; "" where nobody said)."""
 
     account: str
     reads_organizations: bool
+    gate: str = ""
+
+
+def shut_out(share: Share, place: Place) -> list[str]:
+    """Principals whose requests API Gateway refuses before anybody decides. Whether an account is in an
+    organisation is not known here: none is told of where the gate is one's."""
+    kind, _, rest = place.gate.partition(":")
+    inside = {part.strip() for part in rest.split(",")}
+    found = []
+    for text, wish in share.members.items():
+        principal = parse_principal(text)
+        if wish == "leaving" or text == place.account or principal is None:
+            continue
+        foreign = principal.kind == "organisation" and principal.identity not in inside
+        if (
+            kind == "own-account"
+            or (kind == "accounts" and principal.identity not in inside)
+            or (kind == "organisation" and foreign)
+        ):
+            found.append(text)
+    return sorted(found)
 
 
 def share_missing(name: str) -> ResourceDoesNotExist:

@@ -4,15 +4,16 @@ from collections.abc import Sequence
 
 from cairn.domain import shares as rules
 from cairn.domain.grants import is_account
-from cairn.domain.shares import LastRun, Share
+from cairn.domain.shares import LastRun, Place, Share
 from cairn.protocol.render import Json
 
 LATE_MS = 900_000
 """The reconciler comes every five minutes: three times in vain is no accident."""
 
 
-def share(entity: Share, parameter: str) -> Json:
+def share(entity: Share, parameter: str, place: Place) -> Json:
     """``parameter``: the ARN that its consumers are told."""
+    problems = [*entity.found.problems, *_shut_out(entity, place)]
     patterns: dict[str, list[str]] = {"experiments": [], "experiment_ids": [], "models": [], "prompts": []}
     for one in entity.patterns:
         name = "experiment_ids" if one.match == "id" else one.kind
@@ -28,8 +29,8 @@ def share(entity: Share, parameter: str) -> Json:
             for text, wish in sorted(entity.members.items())
         ],
         "state": _state(entity),
-        "problems": list(entity.found.problems),
-        "next": next_step(entity, parameter),
+        "problems": problems,
+        "next": next_step(entity, parameter, problems),
         "parameter": parameter,
         "ram_share": entity.ram_arn,
         "declared_by": entity.declared,
@@ -52,7 +53,7 @@ def reconciler(last: LastRun | None, now: int) -> Json:
     }
 
 
-def next_step(entity: Share, parameter: str) -> str:
+def next_step(entity: Share, parameter: str, problems: Sequence[str]) -> str:
     """What its owner is to do, or to wait for."""
     state = _state(entity)
     if state == rules.DELETING:
@@ -62,7 +63,7 @@ def next_step(entity: Share, parameter: str) -> str:
             if gone
             else "Access ends within 5 minutes; `cairn share status` says when it has."
         )
-    if entity.found.problems:
+    if problems:
         return "Look at `problems`: each says what to do."
     if not any(wish != "leaving" for wish in entity.members.values()):
         return f"Nobody is in it: `cairn share update {entity.name} --principal ...`."
@@ -71,6 +72,17 @@ def next_step(entity: Share, parameter: str) -> str:
     if state == rules.WAITING:
         return _waiting(entity)
     return f"Nothing. Its consumers set MLFLOW_TRACKING_URI={parameter} (plugin mlflow-cairn)."
+
+
+def _shut_out(entity: Share, place: Place) -> list[str]:
+    shut = [] if entity.deleting else rules.shut_out(entity, place)
+    if not shut:
+        return []
+    told = (
+        f"API Gateway lets nobody of {', '.join(shut)} in: the deployment's access is {place.gate}. Deploy "
+        "with an access that admits them (docs/deploy.md); grants decide what they see."
+    )
+    return [told]
 
 
 def _waiting(entity: Share) -> str:

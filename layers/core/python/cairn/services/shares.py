@@ -5,7 +5,7 @@ Whoever comes here manages everything (the action's decision); a token, which ma
 not share.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from cairn.domain import shares as rules
@@ -31,7 +31,7 @@ def list_shares(stores: Stores, caller: Caller, request: messages.ListShares) ->
     """1 Query."""
     shares = _shares(stores, caller)
     found, _ = shares.store.all()
-    return {"shares": [render.share(one, shares.parameter(one.name)) for one in found]}
+    return {"shares": [_rendered(shares, one) for one in found]}
 
 
 def get_share(stores: Stores, caller: Caller, request: messages.GetShare) -> Result:
@@ -61,7 +61,7 @@ def share_status(stores: Stores, caller: Caller, request: messages.ShareStatus) 
         if not found:
             raise rules.share_missing(request.name)
     return {
-        "shares": [render.share(one, shares.parameter(one.name)) for one in found],
+        "shares": [_rendered(shares, one) for one in found],
         "reconciler": render.reconciler(last, stores.clock()) if found else None,
     }
 
@@ -160,7 +160,11 @@ def _asked(shares: Shares, share: Share, texts: Sequence[str]) -> Share:
 
 
 def _shown(shares: Shares, share: Share) -> Result:
-    return {"share": render.share(share, shares.parameter(share.name))}
+    return {"share": _rendered(shares, share)}
+
+
+def _rendered(shares: Shares, share: Share) -> Mapping[str, object]:
+    return render.share(share, shares.parameter(share.name), shares.place)
 
 
 def _shares(stores: Stores, caller: Caller) -> Shares:
