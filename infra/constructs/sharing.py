@@ -114,6 +114,12 @@ class Sharing(Construct):
         )
         CfnOutput(
             self,
+            "ReconcilerRole",
+            value=self.reconciler.role.role_arn,
+            description="Whom the role of organizations_role trusts (docs/sharing.md)",
+        )
+        CfnOutput(
+            self,
             "DeclareShares",
             value=self.declarer.resource.function_arn,
             export_name=export_of(self._settings.stage),
