@@ -2,10 +2,11 @@
 
 import json
 import re
-from urllib.parse import quote, urlencode
+from urllib.parse import quote, urlencode, urlsplit
 
 from playwright.sync_api import Page, expect
 
+from bench.ui import recording
 from tests.browser.conftest import Logged, Site
 
 TOP_DOWN = """
@@ -55,8 +56,14 @@ def test_experiments_are_found_by_name(site: Site) -> None:
 
 
 def test_runs_are_filtered_and_sorted(site: Site) -> None:
+    """What the page asks for is what ``bench`` has recorded, and sends."""
+    asked: set[str] = set()
+    site.page.on("request", lambda request: asked.add(urlsplit(request.url).path))
     page = site.open("/experiments/1/runs")
     expect(page.get_by_text("matching runs")).to_have_text("3 matching runs")
+    recorded = {call.path for call in recording()["runs table"]}
+    assert {"/graphql", "/ajax-api/2.0/mlflow/runs/search"} <= recorded
+    assert {path for path in asked if path.startswith(("/ajax-api/", "/graphql"))} <= recorded
     order_of_runs(page, "run-2", "run-1", "run-0")
     page.get_by_role("button", name="Sort: Created").click()
     page.get_by_placeholder("Search").last.fill("loss")
@@ -154,6 +161,9 @@ def test_runs_are_compared(site: Site, logged: Logged) -> None:
     expect(page.get_by_text("Comparing 2 Runs from 1 Experiment")).to_be_visible()
     for shown in ("run-0", "run-1", "0.69", "0.79"):
         expect(page.get_by_text(shown, exact=True).first).to_be_visible()
+    site.turn("/compare-experiments/s?experiments=%5B%220%22%2C%221%22%5D")
+    expect(page.get_by_text("Displaying Runs from 2 Experiments")).to_be_visible()
+    expect(page.get_by_text("matching runs")).to_have_text("3 matching runs")
     site.turn("/experiments/1/runs?compareRunsMode=ARTIFACT")  # what log_table left, side by side
     expect(page.get_by_text("why so?")).to_be_visible()
     expect(page.get_by_text("answers.json").first).to_be_visible()
