@@ -29,8 +29,27 @@ from cairn.settings import Settings
 
 _KEPT_ALIVE = """
 from moto.server import main
-from werkzeug.serving import WSGIRequestHandler
-WSGIRequestHandler.protocol_version = "HTTP/1.1"  # as DynamoDB: a connection serves many requests
+from werkzeug import serving
+
+class Nothing:
+    "In place of a selector: what else a client sent is its next request, and not to be thrown away."
+    register = close = lambda self, *_: None
+    select = lambda self, timeout: []
+
+class selectors:
+    DefaultSelector, EVENT_READ = Nothing, 1
+
+send_header = serving.WSGIRequestHandler.send_header
+
+def kept_alive(handler, name, value):
+    if name != "Connection":
+        send_header(handler, name, value)
+
+# As DynamoDB: a connection serves many requests. Werkzeug closes each after one.
+serving.selectors = selectors
+serving.WSGIRequestHandler.disable_nagle_algorithm = True
+serving.WSGIRequestHandler.protocol_version = "HTTP/1.1"
+serving.WSGIRequestHandler.send_header = kept_alive
 main()
 """
 KEYS = 100

@@ -1,9 +1,10 @@
 """DynamoDB's JSON protocol over HTTP: one signed POST an operation, its body as a dict.
 
 In place of a boto3 client, whose checks, hooks and shape parser take longer than all that Cairn computes
-for a request (docs/adr/0014). botocore still gives what is hard to keep well: credentials that refresh
-themselves, connections, timeouts, proxies, certificates, and their exceptions. Attributes are in the
-protocol's own notation here, binary as base64 (``attributes``). Nothing is repeated here: ``retry`` does.
+for a request (docs/adr/0014). Connections are our own (``connections``); botocore still gives what is hard
+to keep well: credentials that refresh themselves, the certificates to trust, the way through a proxy, and
+its exceptions. Attributes are in the protocol's own notation here, binary as base64 (``attributes``).
+Nothing is repeated here: ``retry`` does.
 """
 
 import hashlib
@@ -20,12 +21,13 @@ from urllib.parse import urlsplit
 from botocore.awsrequest import AWSPreparedRequest
 from botocore.credentials import ReadOnlyCredentials
 from botocore.exceptions import NoCredentialsError
-from botocore.httpsession import URLLib3Session
+from botocore.httpsession import URLLib3Session, get_cert_path
 from botocore.session import Session
 from botocore.utils import get_environ_proxies
 from pydantic_core import from_json
 
 from cairn.domain.clock import Clock, system_clock
+from cairn.storage.connections import Connections
 
 VERSION = "DynamoDB_20120810"
 CONTENT_TYPE = "application/x-amz-json-1.0"
@@ -131,14 +133,26 @@ class Wire:
         self._clock = clock
         self._credentials = session.get_credentials()
         self._emit: Callable[..., list[tuple[Any, Any]]] = session.get_component("event_emitter").emit
-        self._http = URLLib3Session(
-            verify=session.get_config_variable("ca_bundle") or True,
-            proxies=get_environ_proxies(self._url),
-            timeout=cast(Any, (CONNECT_SECONDS, READ_SECONDS)),  # botocore-stubs know one number
-            max_pool_connections=max_connections,
-            # Without it a body waits until the packet of its headers is acknowledged: up to 40 ms.
-            socket_options=cast(Any, [(IPPROTO_TCP, TCP_NODELAY, 1)]),
-        )
+        trusted = session.get_config_variable("ca_bundle") or True
+        proxies = get_environ_proxies(self._url)
+        self._http: Connections | URLLib3Session
+        if not proxies:
+            self._http = Connections(
+                self._url,
+                get_cert_path(trusted) or "",
+                connect_seconds=CONNECT_SECONDS,
+                read_seconds=READ_SECONDS,
+                most=max_connections,
+            )
+        else:
+            self._http = URLLib3Session(
+                verify=trusted,
+                proxies=proxies,
+                timeout=cast(Any, (CONNECT_SECONDS, READ_SECONDS)),  # botocore-stubs know one number
+                max_pool_connections=max_connections,
+                # Without it a body waits until the packet of its headers is acknowledged: up to 40 ms.
+                socket_options=cast(Any, [(IPPROTO_TCP, TCP_NODELAY, 1)]),
+            )
 
     def call(self, operation: str, parameters: Mapping[str, Any]) -> dict[str, Any]:
         """The content of the answer: 1 request. Raises Refused, Garbled, or an exception of botocore's."""
@@ -151,7 +165,12 @@ class Wire:
         request = AWSPreparedRequest("POST", self._url, headers, body, False)  # type: ignore[arg-type]
         heard = self._emit(f"before-send.dynamodb.{operation}", request=request)
         answers = [answer for _, answer in heard if answer is not None]
-        answer = answers[0] if answers else self._http.send(request)
+        if answers:
+            answer = answers[0]
+        elif isinstance(self._http, Connections):
+            answer = self._http.post(headers, body)
+        else:
+            answer = self._http.send(request)
         return read(answer.status_code, answer.headers, answer.content)
 
     def close(self) -> None:
