@@ -22,7 +22,7 @@ from cairn.storage import dirty, facts, inventory, keys
 from cairn.storage.document import Document, lay_out
 from cairn.storage.engine import EngineTable
 from cairn.storage.facts import FACTS
-from cairn.storage.indexer import entry_item, wanted_entries
+from cairn.storage.indexer import entry_item, order_entry, wanted_entries
 from cairn.storage.limits import item_size
 from cairn.storage.rows import pack
 from cairn.storage.runs import LATEST, log_item, new_document
@@ -209,7 +209,9 @@ def items_of(made: Sample, head: Item, marked: int) -> Iterator[Item]:
         yield dirty.put(made.run_id, marked, moved=made.deleted).item
     else:
         entries = list(wanted_entries(made.run_id, document, head))
-        yield from map(entry_item, entries)
+        order = order_entry(made.run_id, document)
+        yield order.item
+        yield from (entry_item(key) for key in entries if key != order.key)
         yield from inventory.items(made.run_id, 1 + made.deleted, entries, INDEXED)
 
 

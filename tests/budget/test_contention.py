@@ -155,7 +155,7 @@ def test_the_sliding_window_finds_a_burst_across_seconds() -> None:
 
 
 def test_a_short_life_writes_small_entries_alone_to_what_its_experiment_shares(recorder: Recorder) -> None:
-    """Create, 3 calls, finish, index: to each shared key one unit, an entry's."""
+    """Create, 3 calls, finish, index: to each shared key one unit, an entry's; to the default order's three."""
     shared: Counter[str] = Counter()
     for event in recorder.life(3):
         kind, pk = event.load
@@ -164,6 +164,7 @@ def test_a_short_life_writes_small_entries_alone_to_what_its_experiment_shares(r
     experiment = f"{int(recorder.experiment):016x}"
     marks = shared.pop(keys.dirty_partition(experiment))
     assert marks == 1 + 2  # put, and deleted in a transaction
+    assert shared.pop(keys.index_partition(experiment, "a0")) == 1 + 2  # again in a transaction
     assert all(pk.startswith(keys.index_prefix(experiment)) for pk in shared)
     assert set(shared.values()) == {1}
     assert len(shared) > 60

@@ -48,6 +48,7 @@ TEXTS = [
     LONG[:-1] + "é",
     "\U0001f600",
 ]
+NAMES = ["n1", "n2", "n3", "N1", "", LONG + "a", LONG + "b"]
 VALUES = [-1.5, -0.0, 0.0, 1.0, 1.0, 1.0, 2.5, math.nan, 1e300, -1e300]
 STARTS = [0, 0, 5, 5, 5, -3, 1_700_000_000_000, 2**62]
 VIEWS = {"ACTIVE_ONLY": ("active",), "DELETED_ONLY": ("deleted",), "ALL": ("active", "deleted")}
@@ -65,6 +66,10 @@ COMPARISONS = [
     "tags.t IS NOT NULL",
     "attributes.run_name LIKE 'n%'",
     "attributes.run_name ILIKE '%1%'",
+    "attributes.run_name ILIKE 'L%B'",
+    "attributes.run_name != 'n2'",
+    "tags.`mlflow.runName` IS NULL",
+    "tags.`mlflow.runName` IS NOT NULL",
     "attributes.status = 'FINISHED'",
     "attributes.end_time > 3",
     "attributes.start_time >= 5",
@@ -181,7 +186,7 @@ class World:
     def log(self, run_id: str) -> None:
         pick = self.random.choice
         steps = [
-            changes.set_tags([("t", pick(TEXTS)), ("mlflow.runName", f"n{pick('123')}")][: pick([0, 1, 2])])
+            changes.set_tags([("t", pick(TEXTS)), ("mlflow.runName", pick(NAMES))][: pick([0, 1, 2])])
         ]
         if pick([True, False]):
             steps.append(changes.update_info(pick(["FINISHED", "FAILED"]), pick([1, 3, 5]), None))

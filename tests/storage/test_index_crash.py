@@ -77,7 +77,8 @@ class World:
         self.over(table or self.table).change(self.run, changes.set_tags([]), points=points)
 
     def tag(self, value: str, table: EngineTable | None = None) -> None:
-        self.over(table or self.table).change(self.run, changes.set_tags([("t", value)]))
+        tags = [("t", value), ("mlflow.runName", value)]
+        self.over(table or self.table).change(self.run, changes.set_tags(tags))
 
     def another_write(self) -> None:
         """By a second writer, whatever the first one did."""
@@ -126,7 +127,7 @@ class World:
         """What a searcher sees now is what matching all runs would give."""
         run = self.stores.runs.get(self.run)
         index = RunIndex(self.table, self.stores.runs, lambda: 0.0)
-        for tree in ("", "tags.t = 'new'", "metrics.m > 1.5"):
+        for tree in ("", "tags.t = 'new'", "metrics.m > 1.5", "attributes.run_name ILIKE 'NEW'"):
             for order in ([], ["metrics.m DESC"]):
                 for stages in (("active",), ("deleted",), ("active", "deleted")):
                     parsed, by = (

@@ -44,6 +44,36 @@ EXPLAINED = [
         ["walk the default order from the oldest; sort runs of one start time by their facts"],
     ),
     ("params.model IS NULL", [], ["walk the default order from the newest"]),
+    (
+        "run_name ILIKE '%lake%' AND tags.`mlflow.runName` IS NOT NULL",
+        ["start_time ASC"],
+        [
+            "walk the default order from the oldest",
+            "  pass over other names than ILIKE '%lake%' and IS NOT NULL",
+        ],
+    ),
+    (
+        "run_name LIKE 'calm%'",
+        [],
+        [
+            "walk the default order from the newest",
+            "  pass over other names than LIKE 'calm%'",
+            "  or, where those are few, read the runs with tags.mlflow.runName LIKE 'calm%'",
+        ],
+    ),
+    (
+        "run_name = 'calm'",
+        [],
+        ["walk tags.mlflow.runName from the newest", "  only tags.mlflow.runName = 'calm'"],
+    ),
+    (
+        "run_name ILIKE '%lake%'",
+        ["user_id"],
+        [
+            "walk attributes.user_id up, then those without it",
+            "  or, where those are few, read the runs with tags.mlflow.runName ILIKE '%lake%'",
+        ],
+    ),
     ("", ["run_id ASC"], ["read all runs, order them by their facts"]),
     ("run_id IN ('a', 'b')", ["metrics.loss"], ["read 2 runs by id"]),
 ]

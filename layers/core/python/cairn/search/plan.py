@@ -46,9 +46,17 @@ class Range:
     spans: tuple[Span, ...]
     comparison: Comparison
 
+    @property
+    def is_whole(self) -> bool:
+        """Whether it holds every run that has the field."""
+        return self.spans in ((_WHOLE,), (_WITH_NAN,))
+
+    @property
+    def is_of_all_names(self) -> bool:
+        return self.is_whole and self.field == _NAMES
+
     def __str__(self) -> str:
-        value = "" if self.comparison.value is None else f" {self.comparison.value!r}"
-        return f"{_named(self.field)} {self.comparison.comparator}{value}"
+        return f"{_named(self.field)} {_said(self.comparison)}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,19 +93,34 @@ _TIMES = {True: "from the newest", False: "from the oldest"}
 @dataclass(frozen=True, slots=True)
 class Plan:
     """``run_ids``: nothing else can match. ``ranges``: any of them holds all matches. ``walk``: what gives
-    the order."""
+    the order. ``names``: what the runs' names must meet, which entries of the default order hold."""
 
     run_ids: tuple[str, ...] | None
     ranges: tuple[Range, ...]
     walk: Walk
+    names: tuple[Comparison, ...] = ()
+
+    @property
+    def useless(self) -> frozenset[int]:
+        """Ranges that say no more than the walk does: the one that it stays in, and that of all names."""
+        by_time = self.walk.field == DEFAULT_ORDER
+        return frozenset(
+            number
+            for number, one in enumerate(self.ranges)
+            if number == self.walk.covers or (by_time and one.is_of_all_names)
+        )
 
     def __str__(self) -> str:
         if self.run_ids is not None:
             return f"read {len(self.run_ids)} runs by id"
         lines = [str(self.walk)]
+        if self.names and self.walk.field == DEFAULT_ORDER:
+            lines.append("  pass over other names than " + " and ".join(map(_said, self.names)))
         for number, one in enumerate(self.ranges):
-            covered = number == self.walk.covers
-            lines.append(f"  {'only' if covered else 'or, where those are few, read the runs with'} {one}")
+            if number == self.walk.covers:
+                lines.append(f"  only {one}")
+            elif number not in self.useless:
+                lines.append(f"  or, where those are few, read the runs with {one}")
         return "\n".join(lines)
 
 
@@ -126,7 +149,8 @@ class Pause:
 def plan(tree: Filter, orders: Sequence[Order]) -> Plan:
     """The plan of a filter and an order (``fields.RUNS``)."""
     ranges = tuple(found for comparison in tree if (found := _range(comparison)) is not None)
-    return Plan(_run_ids(tree), ranges, _walk(ranges, orders))
+    names = tuple(comparison for comparison in tree if _field(comparison) == _NAMES)
+    return Plan(_run_ids(tree), ranges, _walk(ranges, orders), names)
 
 
 def _walk(ranges: Sequence[Range], orders: Sequence[Order]) -> Walk:
@@ -198,7 +222,7 @@ def _range(comparison: Comparison) -> Range | None:
         value = _number(field, comparison.value)
         spans = (_WHOLE,) if value is None else _number_spans(comparison.comparator, value)
         return Range(field, spans, comparison)
-    return Range(field, (Span(index.VALUES, index.NANS + LAST),), comparison)
+    return Range(field, (_WITH_NAN,), comparison)
 
 
 def _field(comparison: Comparison) -> str | None:
@@ -218,6 +242,8 @@ def _field(comparison: Comparison) -> str | None:
 
 _EVERYTHING = Span("", LAST)
 _WHOLE = Span(index.VALUES, index.VALUES + LAST)
+_WITH_NAN = Span(index.VALUES, index.NANS + LAST)
+_NAMES = index.TAG + RUN_NAME_TAG
 _NEWEST = (Order("attribute", "start_time", ascending=False),)
 """How ties come anyway."""
 
@@ -246,7 +272,7 @@ def _number_spans(comparator: str, value: str) -> tuple[Span, ...]:
             return (Span(value + LAST, index.VALUES + LAST),)
         case ">=":
             return (Span(value, index.VALUES + LAST),)
-    return (Span(index.VALUES, index.NANS + LAST),)
+    return (_WITH_NAN,)
 
 
 def _prefix(prefix: str) -> Span:
@@ -258,6 +284,10 @@ def _number(field: str, value: float) -> str | None:
     if field[:1] == index.METRIC:
         return index.number(float(value))
     return index.integer(value) if isinstance(value, int) and -(2**63) <= value < 2**63 else None
+
+
+def _said(comparison: Comparison) -> str:
+    return comparison.comparator + ("" if comparison.value is None else f" {comparison.value!r}")
 
 
 def _named(field: str) -> str:

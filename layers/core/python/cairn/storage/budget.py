@@ -27,6 +27,8 @@ class Bounds:
     ranges pays."""
     reserve: float = 1_000
     """Units that reading a range leaves for what follows."""
+    worth_all: float = 1_000
+    """The same for a range that holds all runs that have its field."""
     sieved: int = 50
     """One entry in as many, or fewer, passes the sieve of a range: it pays to go through it over several
     requests."""

@@ -18,13 +18,14 @@ from cairn.domain.entities import Run
 from cairn.errors import InvalidParameterValue
 from cairn.search.cursor import RESUMED
 from cairn.search.plan import DEFAULT_ORDER, Pause, Search
+from cairn.storage import keys
 from cairn.storage.budget import BOUNDS, Bounds, Budget
 from cairn.storage.course import Course
 from cairn.storage.marks import Marks
-from cairn.storage.ranges import Ranges
+from cairn.storage.ranges import Ranges, name_sieve
 from cairn.storage.runs import Runs
 from cairn.storage.sweep import IDS, MARKS, RANGE, WALK, Progress, Top, read_progress
-from cairn.storage.table import Table
+from cairn.storage.table import Item, Table
 from cairn.storage.together import Together, in_turn
 from cairn.storage.visible import Group, known_experiments, visible_groups
 from cairn.storage.walk import Found, Walks
@@ -84,7 +85,8 @@ class _Execution:
             None if search.progress is None else read_progress(search.progress, search.ordering)
         )
         before = self._progress
-        natural = search.plan.walk.field == DEFAULT_ORDER and not search.plan.ranges
+        by_time = search.plan.walk.field == DEFAULT_ORDER
+        natural = by_time and not (search.plan.ranges or search.plan.names)
         # In the default order a run has its place from the beginning.
         self._marks = Marks(self._walks, before, time, self._bounds, moved=natural)
         most = min(search.expected, self._bounds.most)
@@ -96,7 +98,7 @@ class _Execution:
         self._stands = "" if before is None else before.walked
         self._experiments = known_experiments(search.experiment_ids)
         self._groups: list[Group] = []
-        self._ranges = Ranges(self._walks, budget, self._groups, search.plan.ranges)
+        self._ranges = Ranges(self._walks, budget, self._groups, search.plan)
         self._course = Course(
             self._walks,
             self._groups,
@@ -104,8 +106,9 @@ class _Execution:
             search.ordering,
             search.expected,
             lambda: self._top.ceiling,
-            lambda item: self._is_passed(item["sk"][-_RUN:]),
+            self._skips,
         )
+        self._names = name_sieve(search.plan.names)
 
     def rows(self) -> Iterator[Run | Pause]:
         """Each run once, were it in a damaged index twice; that of an earlier page is behind the floor."""
@@ -142,7 +145,7 @@ class _Execution:
                 return
             self._tried = True
         elif not (self._stands or self._tried):
-            number = self._ranges.smallest(self._search.plan.walk.covers)
+            number = self._ranges.smallest()
             if number is not None:
                 yield from self._ranged(number)
                 return
@@ -251,7 +254,7 @@ class _Execution:
         """A batch of facts at a time, at least one; a Pause ends it."""
         plan = self._search.plan
         start = self._stands or self._course.start(self._search.after)
-        self._tried = self._tried or len(plan.ranges) <= (plan.walk.covers is not None)
+        self._tried = self._tried or len(plan.ranges) == len(plan.useless)
         for portion in self._portions(start):
             if isinstance(portion, _Small):
                 yield from self._resolved(deque(portion.groups))
@@ -279,7 +282,7 @@ class _Execution:
                 yield rank, chain(held, group)  # noqa: B031 (what is left of it)
                 continue
             reached = _sort_key(held[-1])
-            if kept := [found for found in held if not (found.skipped or self._is_passed(found.run_id))]:
+            if kept := [found for found in held if not self._is_useless(found)]:
                 groups.append(kept)
                 size += len(kept)
             if size >= self._wanted() or self._budget.is_spent():
@@ -331,7 +334,7 @@ class _Execution:
     def _sorted_out(self, rank: object, group: Iterator[Found]) -> Iterator[Run | Pause]:
         """Sweep a group of equal rank. Its matches wait in the top; where that has its ceiling among them,
         they are answered up to it."""
-        found = ((_sort_key(one), None if self._is_passed(one.run_id) else one.run_id) for one in group)
+        found = ((_sort_key(one), None if self._is_useless(one) else one.run_id) for one in group)
         pause = self._sweep(WALK, found, rank=rank)
         if pause is not None:
             yield pause
@@ -350,8 +353,7 @@ class _Execution:
         the walk for one that has few runs."""
         # The beginning of a range tells little of its rest: the entries are in another order.
         seldom = self._matched * self._bounds.sieved <= self._seen
-        # Thirty entries cost a unit, as a run's facts do, but the time of two.
-        for whole in self._ranges.whole(self._search.plan.walk.covers, self._rest() / 2):
+        for whole in self._ranges.whole(self._rest()):
             few = seldom and len(whole.run_ids) * self._bounds.sieved <= whole.entries
             self._top.rise(self._last)
             if whole.ended and len(whole.run_ids) <= self._bounds.probe:
@@ -364,6 +366,16 @@ class _Execution:
             else:
                 continue
             return
+
+    def _skips(self, item: Item) -> bool:
+        """Whether an entry is of no use, by its run or by the name that it holds."""
+        if self._is_passed(item["sk"][-_RUN:]):
+            return True
+        return self._names is not None and keys.NAME in item and not self._names(item[keys.NAME])
+
+    def _is_useless(self, found: Found) -> bool:
+        """As it stands now: what is passed over may have become more since the entry was read."""
+        return found.skipped or self._is_passed(found.run_id)
 
     def _is_passed(self, run_id: str) -> bool:
         if run_id in self._marks.dirty or run_id in self._top.taken:

@@ -7,7 +7,8 @@ is read whole, and the entries it should have are compared with those that the i
 2. write the inventory, all that it listed and all that the run should have, on condition of its version
 3. put the entries that it lacks (all of them where the inventory was not complete)
 4. one transaction: delete the mark if it is the one read, write the head if it is as read, naming the
-   version of the inventory that is now complete, write or check the inventory, delete what was too much
+   version of the inventory that is now complete, write or check the inventory, delete what was too much;
+   put the entry of the default order, with the run's name: it says what this version of the head does
 
 Why no entry is forgotten, wherever passes and writers of one run stop, for good or for long:
 
@@ -33,12 +34,13 @@ from cairn.domain.clock import Clock
 from cairn.domain.indexing import Outcome
 from cairn.domain.lifecycle import Stage, lifecycle_group
 from cairn.ids import experiment_hex
-from cairn.search.index import entries
+from cairn.search.index import entries, text
+from cairn.search.match import RUN_NAME_TAG
 from cairn.storage import dirty, inventory, keys
 from cairn.storage.codec import FORMAT
 from cairn.storage.document import Document, Documents, stamp
 from cairn.storage.expr import Absent, Set, eq
-from cairn.storage.facts import FACTS
+from cairn.storage.facts import FACTS, TAG
 from cairn.storage.fold import Fold
 from cairn.storage.inventory import COMPLETE, Inventory, Replaced
 from cairn.storage.runs import LATEST, run_of
@@ -78,7 +80,7 @@ class Indexer:
 
         1 BatchGetItem (1 Query for each section in shards), 1 PutItem of the inventory, 1 BatchWriteItem
         per 25 entries that are new, 1 TransactWriteItems (1 more per 99 entries that go, past 90), in which
-        the inventory, the head and what goes cost twice their size.
+        the inventory, the head, the entry of the default order and what goes cost twice their size.
         """
         now = self._clock()
         if now - marked < self._quiet:
@@ -170,10 +172,12 @@ class _Pass:
     def run(self, document: Document, wanted: set[Key], marked: int | None, *, everything: bool) -> Outcome:
         """``marked`` None: the run has no mark, and must not get one meanwhile."""
         held = self._held.entries
-        new, old = sorted(wanted if everything else wanted - held), sorted(held - wanted)
+        order = order_entry(self._run_id, document)
+        new = sorted((wanted if everything else wanted - held) - {order.key})
+        old = sorted(held - wanted)
         put: list[Key] = []
         try:
-            if new or old or not self._version:
+            if new or old or order.key not in held or not self._version:
                 self._begin(held | wanted)
             for start in range(0, len(new), _BATCH):
                 self._renew()
@@ -182,7 +186,7 @@ class _Pass:
             while len(old) > _TOGETHER:
                 self._table.transact([self._check(), *map(Delete, old[:99])])
                 old = old[99:]
-            self._end(document, wanted, marked, old)
+            self._end(document, wanted, marked, [order, *map(Delete, old)])
         except ConditionFailed as failed:
             if put:
                 self._confess(document, put)
@@ -203,7 +207,9 @@ class _Pass:
             self._table.update(Update(key, [Set("t", now)], eq("v", self._version)))
             self._renewed = now
 
-    def _end(self, document: Document, wanted: set[Key], marked: int | None, old: Sequence[Key]) -> None:
+    def _end(
+        self, document: Document, wanted: set[Key], marked: int | None, last: Sequence[Put | Delete]
+    ) -> None:
         mark_key = keys.dirty_mark(self._run_id)
         listed: TransactWrite = self._check()
         if self._held.entries - wanted:
@@ -215,7 +221,7 @@ class _Pass:
             Check(mark_key, Absent()) if marked is None else Delete(mark_key, eq("t", marked))
         )
         head = stamp(keys.run_partition(self._run_id), document)
-        self._table.transact([mark, head, listed, *map(Delete, old)])
+        self._table.transact([mark, head, listed, *last])
 
     def _write(self, written: inventory.Written) -> None:
         self._table.put(self._write_chunks(written))
@@ -244,15 +250,27 @@ class _Pass:
 
 def wanted_entries(run_id: str, document: Document, experiment: Item) -> Iterator[Key]:
     """Every entry that the index should hold of a run."""
-    group = lifecycle_group(Stage(document.info["stage"], document.info["epoch"]))
-    position = keys.run_position(document.info["start"], run_id)
-    yield Key(keys.index_partition(run_id[:16], group), position)
+    yield order_entry(run_id, document).key
+    group, position = _group(document), keys.run_position(document.info["start"], run_id)
     for entry in entries(run_of(run_id, document, experiment)):
         yield Key(keys.index_partition(run_id[:16], group, entry.field), entry.value + position)
 
 
+def order_entry(run_id: str, document: Document) -> Put:
+    """The run's entry in the default order."""
+    key = keys.index_partition(run_id[:16], _group(document))
+    name = document.sections[FACTS.attribute].get(TAG + RUN_NAME_TAG)
+    shown = "" if name is None else text(name)
+    position = keys.run_position(document.info["start"], run_id)
+    return Put({"pk": key, "sk": position, "f": FORMAT, keys.NAME: shown})
+
+
+def _group(document: Document) -> str:
+    return lifecycle_group(Stage(document.info["stage"], document.info["epoch"]))
+
+
 def entry_item(key: Key) -> Item:
-    """An entry is its key."""
+    """Any other entry is its key."""
     return {"pk": key.pk, "sk": key.sk, "f": FORMAT}
 
 

@@ -158,6 +158,11 @@ def index_prefix(experiment: str) -> str:
     return f"X#{experiment}#"
 
 
+NAME = "n"
+"""Attribute of an entry of the default order: the run's name as its tag has it, as text of the index; empty
+where it has none. An entry without it is older than the first indexing of its run, and says nothing."""
+
+
 def run_position(start_time: int, run_id: str) -> str:
     """The end of every index sort key: ascending it gives start_time DESC, run_id ASC."""
     return descending(start_time) + run_id

@@ -9,7 +9,8 @@ from dataclasses import dataclass
 
 from cairn.search import index
 from cairn.search.match import value_test
-from cairn.search.plan import Range, Walk
+from cairn.search.plan import Plan, Range, Walk
+from cairn.search.tree import Comparison
 from cairn.storage import keys
 from cairn.storage.budget import Budget
 from cairn.storage.walk import Walks
@@ -32,22 +33,23 @@ class Ranges:
     """The ranges of a plan over ``partitions`` (experiment, group), which may be filled in later."""
 
     def __init__(
-        self, walks: Walks, budget: Budget, partitions: Sequence[tuple[str, str]], ranges: Sequence[Range]
+        self, walks: Walks, budget: Budget, partitions: Sequence[tuple[str, str]], plan: Plan
     ) -> None:
         self._walks = walks
         self._budget = budget
         self._bounds = budget.bounds
         self._partitions = partitions
-        self._ranges = ranges
+        self._ranges = plan.ranges
+        self._useless = plan.useless
         self._read: dict[int, list[Entry]] = {}
 
-    def smallest(self, covered: int | None) -> int | None:
-        """The range with the fewest runs of those that have few; ``covered`` is passed over. 1 Query for
-        each partition and span of a range, unless those are many."""
+    def smallest(self) -> int | None:
+        """The range with the fewest runs of those that have few. 1 Query for each partition and span of a
+        range, unless those are many."""
         best: int | None = None
         for number, one in enumerate(self._ranges):
             streams = len(self._partitions) * len(one.spans)
-            if number == covered or streams > self._bounds.streams or self._budget.is_spent():
+            if number in self._useless or streams > self._bounds.streams or self._budget.is_spent():
                 continue
             entries: list[Entry] = []
             for entry in self._walk(number, "", self._bounds.probe + 1):
@@ -66,12 +68,13 @@ class Ranges:
             return iter(self._read[number])
         return self._walk(number, reached, _MANY)
 
-    def whole(self, covered: int | None, most: float) -> Iterator[Whole]:
-        """Each range, read for ``most`` units, or as far as leaves something of the budget."""
-        for number in range(len(self._ranges)):
-            if number == covered:
+    def whole(self, rest: float) -> Iterator[Whole]:
+        """Each range that may save so many units, read for at most half of them, or as far as leaves
+        something of the budget: thirty entries cost a unit, as a run's facts do, but the time of two."""
+        for number, one in enumerate(self._ranges):
+            if number in self._useless or rest <= (self._bounds.worth_all if one.is_whole else 0):
                 continue
-            floor = self._budget.units - most
+            floor = self._budget.units - rest / 2
             count, found, last = 0, list[Entry](), ""
             for last, run_id in self._walk(number, "", _MANY):
                 count += 1
@@ -112,6 +115,24 @@ def _sieve(one: Range) -> Callable[[str], bool] | None:
         return None
     test = value_test(comparison.comparator, comparison.value)
     return lambda value: index.is_cut(value) or test(index.from_text(value))
+
+
+def name_sieve(comparisons: Sequence[Comparison]) -> Callable[[str], bool] | None:
+    """Whether a run's name, as its entry in the default order has it, may meet the comparisons."""
+    if not comparisons:
+        return None
+    tests = [value_test(one.comparator, one.value) for one in comparisons if one.comparator not in _NULLS]
+    wanted = [one.comparator != "IS NULL" for one in comparisons]
+
+    def passes(name: str) -> bool:
+        if any(bool(name) is not one for one in wanted):
+            return False
+        return not name or index.is_cut(name) or all(test(index.from_text(name)) for test in tests)
+
+    return passes
+
+
+_NULLS = ("IS NULL", "IS NOT NULL")
 
 
 def encoded(field: str, value: int | float | str) -> str:
