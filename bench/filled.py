@@ -20,6 +20,7 @@ from cairn.services.registry_ports import Registry
 from cairn.services.webhook_ports import Webhooks
 from cairn.sharing.authorize import everything
 from cairn.sharing.fronts import local_front
+from cairn.storage.creations import Creations
 from cairn.storage.datasets import Datasets
 from cairn.storage.execute import RunIndex
 from cairn.storage.experiments import Experiments
@@ -63,6 +64,7 @@ class Filled:
                 models, ModelVersions(self.table, lambda _: None), RegistryIndex(self.table, models)
             ),
             webhooks=cast(Webhooks, None),
+            creations=Creations(self.table),
             artifacts=cast(ArtifactStore, None),
             clock=lambda: self.now,
             bits=lambda count: random.getrandbits(count) if self.bits is None else self.bits,

@@ -37,6 +37,7 @@ SAMPLES: dict[str, Any] = {
     "webhook_id": "0b1c2d3e-0000-4000-8000-000000000001",
     "holder": "444455556666",
     "hashed": "ab" * 32,
+    "asked": "ab" * 32,
     "share_name": "fraud",
 }
 """What functions that give a key are called with; a new parameter wants a sample."""
@@ -46,6 +47,7 @@ PLACEHOLDERS = {
     "experiment": "[0-9a-f]{16}",
     "run": "[0-9a-f]{32}",
     "model": "m-[0-9a-f]{32}",
+    "caller, route, key, hashed": "[0-9a-f]{64}",
     "group": r"[ad]\d+",
     "field": "[mptad].*",
     "value": ".+",

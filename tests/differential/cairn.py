@@ -19,6 +19,7 @@ from cairn.search.plan import Pause, Search
 from cairn.services.ports import Stores
 from cairn.sharing.authorize import everything
 from cairn.sharing.fronts import local_front
+from cairn.storage.creations import Creations
 from cairn.storage.datasets import Datasets
 from cairn.storage.dynamodb import DynamoDBTable, create_table
 from cairn.storage.execute import RunIndex
@@ -94,6 +95,7 @@ def _stores(table: Table, folder: Path, given: _Given) -> Stores:
         models=LoggedModels(table, lambda attempt: None, DEPLOYMENT),
         registry=registry(table),
         webhooks=webhooks(table),
+        creations=Creations(table),
         artifacts=FolderArtifacts(folder, folder / "staging"),
         clock=lambda: given.now,
         bits=bits,

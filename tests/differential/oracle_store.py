@@ -81,6 +81,7 @@ class Universe:
             models=cast("Any", _Models(self.models)),
             registry=fake,
             webhooks=fake,
+            creations=fake,
             artifacts=fake,
             clock=fake,
             bits=fake,

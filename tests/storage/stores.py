@@ -17,6 +17,7 @@ from cairn.ids import new_run_id
 from cairn.services.ports import ArtifactStore, Stores
 from cairn.services.registry_ports import Registry
 from cairn.services.webhook_ports import Webhooks as WebhookPorts
+from cairn.storage.creations import Creations
 from cairn.storage.datasets import Datasets
 from cairn.storage.execute import RunIndex
 from cairn.storage.experiments import Experiments
@@ -143,6 +144,7 @@ def use_case_stores(table: Table, blobs: MemoryBlobs, seed: int = 0, clock: Cloc
         models=LoggedModels(table, lambda attempt: None, DEPLOYMENT),
         registry=registry(table),
         webhooks=webhooks(table),
+        creations=Creations(table),
         artifacts=cast(ArtifactStore, SimpleNamespace(versions=lambda uri, most: {})),
         clock=clock,
         bits=random.Random(seed).getrandbits,

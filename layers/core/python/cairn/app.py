@@ -30,6 +30,7 @@ from cairn.settings import Settings
 from cairn.sharing.authorize import Authority, Owner, everything
 from cairn.sharing.fronts import deployed_front, local_front
 from cairn.storage.budget import bounds_of
+from cairn.storage.creations import Creations
 from cairn.storage.datasets import Datasets
 from cairn.storage.dirty import QUIET
 from cairn.storage.engine import EngineTable
@@ -353,6 +354,7 @@ def _stores(
         models=LoggedModels(table, pause),
         registry=Registry(registered, ModelVersions(table, pause), RegistryIndex(table, registered)),
         webhooks=webhooks,
+        creations=Creations(table),
         artifacts=artifacts,
         clock=system_clock,
         bits=random.SystemRandom().getrandbits,

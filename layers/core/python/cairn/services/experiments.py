@@ -5,6 +5,7 @@ from cairn.errors import PermissionDenied, ResourceAlreadyExists, ResourceDoesNo
 from cairn.protocol import render
 from cairn.protocol.messages import experiments as messages
 from cairn.services import proxied
+from cairn.services.creations import once
 from cairn.services.ports import Result, Stores
 from cairn.sharing.caller import Caller
 
@@ -21,8 +22,11 @@ def create_experiment(stores: Stores, caller: Caller, request: messages.CreateEx
     rules.validate_name(request.name)
     for key, value in tags.items():
         rules.validate_tag(key, value)
+    asking = once(stores, caller, request)
+    if asking.made is not None:
+        return {"experiment_id": asking.made}
     created = stores.experiments.create(
-        request.name, request.artifact_location or None, tags, stores.clock()
+        request.name, request.artifact_location or None, tags, stores.clock(), asking.asked
     )
     return {"experiment_id": created.experiment_id}
 

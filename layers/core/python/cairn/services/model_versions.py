@@ -14,10 +14,11 @@ from cairn.protocol import render_registry as render
 from cairn.protocol.messages import registry as messages
 from cairn.services import lineage
 from cairn.services.artifacts import download_of, required_argument
+from cairn.services.creations import once
 from cairn.services.lineage import MODEL_VERSIONS
 from cairn.services.ports import RawCall, Result, Stores
 from cairn.services.proxied import files_of, root_of
-from cairn.services.registered_models import aliased, asked
+from cairn.services.registered_models import aliased
 from cairn.sharing.caller import Caller
 
 MAX_PINS = 1_000
@@ -62,7 +63,7 @@ def create_model_version(stores: Stores, caller: Caller, request: messages.Creat
         tags=tags,
     )
     pins = {} if is_prompt else _pins(stores, version)
-    made = stores.registry.versions.create(version, asked(stores, caller, request.idempotency_key), pins)
+    made = stores.registry.versions.create(version, once(stores, caller, request).token, pins)
     if model_id and not is_prompt:
         _tag_logged_model(stores, model_id, made)
     return _version(stores, made)

@@ -12,8 +12,8 @@ from cairn.protocol import render
 from cairn.protocol.messages import models as messages
 from cairn.protocol.messages.common import Param, Tag
 from cairn.services import lineage
+from cairn.services.creations import once
 from cairn.services.ports import Result, Stores
-from cairn.services.runs import bits_for
 from cairn.sharing.caller import Caller
 
 
@@ -23,7 +23,7 @@ def create_logged_model(stores: Stores, caller: Caller, request: messages.Create
     _require_source(stores, request)
     now = stores.clock()
     model = LoggedModel(
-        model_id=new_model_id(request.experiment_id, bits_for(stores, caller, request.idempotency_key)),
+        model_id=new_model_id(request.experiment_id, once(stores, caller, request).bits),
         experiment_id=request.experiment_id,
         name=request.name or random_name(stores.bits),
         artifact_uri="",

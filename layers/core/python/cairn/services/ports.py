@@ -11,6 +11,7 @@ from cairn.domain.access import DEPLOYMENT, UNDECIDED, Access
 from cairn.domain.artifacts import FileInfo, Part, Signed
 from cairn.domain.clock import Clock
 from cairn.domain.columns import Columns, Order
+from cairn.domain.creations import Claim
 from cairn.domain.draft import Draft, Touch
 from cairn.domain.entities import Dataset, Experiment, LoggedModel, Metric, Run
 from cairn.domain.indexing import Outcome
@@ -27,8 +28,16 @@ from cairn.sharing.authorize import LookUp, unguarded
 class ExperimentStore(Scoped, Protocol):
     """Experiments, their names and tags. An unknown id raises ResourceDoesNotExist, MLflow's message."""
 
-    def create(self, name: str, location: str | None, tags: Mapping[str, str], now: int) -> Experiment:
-        """A new experiment; ``location`` None takes the deployment's default for the new id.
+    def create(
+        self,
+        name: str,
+        location: str | None,
+        tags: Mapping[str, str],
+        now: int,
+        asked: str | None = None,
+    ) -> Experiment:
+        """A new experiment; ``location`` None takes the deployment's default for the new id. ``asked``: the
+        idempotency key's claim, which notes the id; who comes second with it is given that experiment.
         Raises ResourceAlreadyExists where the name is taken, by a deleted experiment too."""
 
     def get(self, experiment_id: str, *, to_change: bool = False) -> Experiment:
@@ -160,6 +169,13 @@ class LoggedModelStore(Scoped, Protocol):
         """The experiment's models, newest first, ties by id."""
 
 
+class CreationStore(Protocol):
+    """Idempotency keys."""
+
+    def claim(self, asked: str, claim: Claim, now: int) -> Claim:
+        """The claim that holds: this one, or one of the last 24 hours that was there before it."""
+
+
 class ByteStream(Protocol):
     """Chunks to go through once; ``close`` is for who stops before their end."""
 
@@ -257,6 +273,7 @@ class Stores:
     models: LoggedModelStore
     registry: Registry
     webhooks: Webhooks
+    creations: CreationStore
     artifacts: ArtifactStore
     clock: Clock
     bits: RandomBits

@@ -6,8 +6,8 @@ from cairn.errors import InvalidParameterValue, ResourceDoesNotExist
 from cairn.protocol import render_registry as render
 from cairn.protocol.messages import registry as messages
 from cairn.services import lineage
+from cairn.services.creations import once
 from cairn.services.ports import Result, Stores
-from cairn.services.runs import bits_for
 from cairn.sharing.caller import Caller
 
 
@@ -30,7 +30,7 @@ def create_registered_model(
     model_id = f"{stores.bits(64):016x}"
     return _model(
         stores,
-        stores.registry.models.create(model, model_id, asked(stores, caller, request.idempotency_key)),
+        stores.registry.models.create(model, model_id, once(stores, caller, request).token),
     )
 
 
@@ -134,11 +134,6 @@ def aliased(stores: Stores, name: str, alias: str) -> ModelVersion:
     if found is None:
         raise InvalidParameterValue(f"Registered model alias {alias} not found.")
     return found
-
-
-def asked(stores: Stores, caller: Caller, key: str | None) -> str | None:
-    """A hash that stands for the caller's idempotency key."""
-    return None if key is None else f"{bits_for(stores, caller, key)(128):032x}"
 
 
 def _model(stores: Stores, model: RegisteredModel) -> Result:

@@ -12,10 +12,11 @@ from cairn.domain.lifecycle import require_active_experiment, require_active_run
 from cairn.domain.metrics import clamp, distinct
 from cairn.domain.names import random_name
 from cairn.errors import BadRequest, InvalidParameterValue
-from cairn.ids import DEFAULT_EXPERIMENT_ID, RandomBits, keyed_bits, new_run_id
+from cairn.ids import DEFAULT_EXPERIMENT_ID, new_run_id
 from cairn.protocol import render
 from cairn.protocol.messages import runs as messages
 from cairn.services import lineage
+from cairn.services.creations import once
 from cairn.services.ports import Result, Stores
 from cairn.sharing.caller import Caller
 
@@ -44,7 +45,7 @@ def create_run(stores: Stores, caller: Caller, request: messages.CreateRun) -> R
     name = name or tagged or random_name(stores.bits)
     tags[changes.RUN_NAME_TAG] = name
     info = RunInfo(
-        run_id=new_run_id(experiment_id, bits_for(stores, caller, request.idempotency_key)),
+        run_id=new_run_id(experiment_id, once(stores, caller, request).bits),
         experiment_id=experiment_id,
         run_name=name,
         user_id=request.user_id,
@@ -170,13 +171,6 @@ def log_model(stores: Stores, caller: Caller, request: messages.LogModel) -> Res
         raise InvalidParameterValue(f"Model json is missing mandatory fields: {missing}")
     _change(stores, request.run_id, changes.record_model(_shown(model), _validate_history))
     return {}
-
-
-def bits_for(stores: Stores, caller: Caller, idempotency_key: str | None) -> RandomBits:
-    """Randomness for a new id: the caller's key fixes it, so that a replay gives the same id."""
-    if idempotency_key is None:
-        return stores.bits
-    return keyed_bits(caller.partition, caller.account, caller.kind, caller.name, idempotency_key)
 
 
 def _change(stores: Stores, run_id: str, *steps: changes.Change) -> Run:

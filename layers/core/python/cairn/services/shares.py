@@ -14,8 +14,8 @@ from cairn.domain.shares import Share
 from cairn.errors import EndpointNotFound, InvalidParameterValue, PermissionDenied
 from cairn.protocol import render_shares as render
 from cairn.protocol.messages import shares as messages
+from cairn.services.creations import once
 from cairn.services.ports import Result, Stores
-from cairn.services.runs import bits_for
 from cairn.services.share_ports import Shares
 from cairn.sharing.caller import SIGNED, Caller
 
@@ -23,7 +23,7 @@ from cairn.sharing.caller import SIGNED, Caller
 def create_share(stores: Stores, caller: Caller, request: messages.CreateShare) -> Result:
     """1 PutItem."""
     shares = _shares(stores, caller)
-    bits = bits_for(stores, caller, request.idempotency_key)
+    bits = once(stores, caller, request).bits
     return _shown(shares, created(shares, request, f"{bits(64):016x}", stores.clock()))
 
 

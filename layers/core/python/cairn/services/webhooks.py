@@ -16,8 +16,8 @@ from cairn.protocol import render_webhooks as render
 from cairn.protocol.messages import webhooks as messages
 from cairn.search import cursor
 from cairn.search.order import Column, Ordering
+from cairn.services.creations import once
 from cairn.services.ports import Result, Stores
-from cairn.services.runs import bits_for
 from cairn.sharing.caller import Caller
 
 _MOST = 1_000
@@ -38,7 +38,7 @@ def create_webhook(stores: Stores, caller: Caller, request: messages.CreateWebho
     _check_url(stores, request.url)
     rules.validate_events(events)
     _check_lengths(request.description, request.secret)
-    bits = bits_for(stores, caller, request.idempotency_key)
+    bits = once(stores, caller, request).bits
     now = stores.clock()
     webhook = Webhook(
         webhook_id=str(uuid.UUID(int=bits(128), version=4)),

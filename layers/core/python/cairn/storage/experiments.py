@@ -16,7 +16,7 @@ from cairn.errors import BadRequest, InvalidState, ResourceAlreadyExists, Resour
 from cairn.ids import DEFAULT_EXPERIMENT_ID, experiment_hex, experiment_number
 from cairn.search.experiments import ExperimentSearch
 from cairn.search.plan import Pause
-from cairn.storage import keys
+from cairn.storage import creations, keys
 from cairn.storage.codec import FORMAT
 from cairn.storage.expr import Absent, Add, And, Exists, Set, eq
 from cairn.storage.listing import Listing, entry_puts, entry_updates, tag_update
@@ -57,25 +57,41 @@ class Experiments:
             except ConditionFailed:
                 return  # another process made it at the same moment
 
-    def create(self, name: str, location: str | None, tags: Mapping[str, str], now: int) -> Experiment:
-        """1 GetItem of the name guard, 1 UpdateItem of the counter, then as ``add``."""
+    def create(
+        self,
+        name: str,
+        location: str | None,
+        tags: Mapping[str, str],
+        now: int,
+        asked: str | None = None,
+    ) -> Experiment:
+        """1 GetItem of the name guard, 1 UpdateItem of the counter, then as ``add``. Where the name is
+        taken, and there is a claim: 1 GetItem of it, then as ``get``."""
         self._access.demand("experiments", name)
         if self._table.get(keys.name_guard(name)) is not None:
-            raise ResourceAlreadyExists(f"Experiment(name={name}) already exists.")
+            return self._made_for(asked, name)
         number = self._table.update(Update(keys.COUNTER, (Add("n", 1), Set("f", FORMAT))))["n"]
         experiment_id = str(number)
         experiment = Experiment(
             experiment_id, name, location or self._location_of(experiment_id), ACTIVE, now, now, dict(tags)
         )
         try:
-            self.add(experiment)
+            self.add(experiment, asked)
         except ConditionFailed:
-            raise ResourceAlreadyExists(f"Experiment(name={name}) already exists.") from None
+            return self._made_for(asked, name)
         return experiment
 
-    def add(self, experiment: Experiment) -> None:
+    def _made_for(self, asked: str | None, name: str) -> Experiment:
+        """What the same request made a moment before. ResourceAlreadyExists where it was another."""
+        made = None if asked is None else creations.made(self._table, asked)
+        if made is None:
+            raise ResourceAlreadyExists(f"Experiment(name={name}) already exists.")
+        return self.get(made)
+
+    def add(self, experiment: Experiment, asked: str | None = None) -> None:
         """An experiment as it stands: 1 BatchWriteItem per 25 tags, unreachable until the head is there,
-        and 1 TransactWriteItems of 4. ConditionFailed where its name or number is taken."""
+        and 1 TransactWriteItems of 4, of 5 with a claim that notes it. ConditionFailed where its name or
+        number is taken."""
         number = _hex(experiment.experiment_id)
         self._table.batch_write([_tag_put(number, key, value) for key, value in experiment.tags.items()])
         head = {
@@ -92,6 +108,7 @@ class Experiments:
                 _guard_put(experiment.name, number),
                 Put({**_named(keys.experiment_head(number)), **head}, Absent()),
                 *entry_puts(number, experiment),
+                *([] if asked is None else [creations.note(asked, experiment.experiment_id)]),
             ]
         )
 

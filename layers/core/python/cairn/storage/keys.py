@@ -44,6 +44,7 @@
     grants of a holder         G#<account or organisation> #
     token                      T#<principal, hashed> T#<sha256 of the token>
     tokens revoked until       T#<principal, hashed> #
+    claim of an idempotency key K#<caller, route, key, hashed> #
     share                      W#R           <share>
     the reconciler's last run  W#R           #
 
@@ -355,3 +356,8 @@ def token(holder: str, hashed: str) -> Key:
 
 def revocation(holder: str) -> Key:
     return Key(token_partition(holder), HEAD)
+
+
+def creation(asked: str) -> Key:
+    """What an idempotency key stands for."""
+    return Key(f"K#{asked}", HEAD)
