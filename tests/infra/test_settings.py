@@ -63,6 +63,6 @@ def test_every_setting_is_documented_with_its_default(root: Path) -> None:
         name: field.get_default(call_default_factory=True) for name, field in Settings.model_fields.items()
     }
     shown = {
-        name: "none" if value in (None, {}) else str(value).lower() for name, value in defaults.items()
+        name: "none" if value in (None, {}, "") else str(value).lower() for name, value in defaults.items()
     }
     assert documented == shown
