@@ -9,6 +9,7 @@ in between, ``wire`` asks botocore. Exceptions are botocore's, as if that had be
 import select
 import socket
 import ssl
+import weakref
 from collections import deque
 from collections.abc import Mapping
 from typing import BinaryIO, NamedTuple
@@ -72,6 +73,7 @@ class Connections:
         self._seconds = connect_seconds, read_seconds
         self._trusted = ssl.create_default_context(cafile=ca_bundle) if parts.scheme == "https" else None
         self._waiting: deque[_Connection] = deque(maxlen=most)
+        weakref.finalize(self, _close_all, self._waiting)  # who forgets to close leaves no socket open
 
     def post(self, headers: Mapping[str, str], body: bytes) -> Reply:
         """The answer to one POST; raises exceptions of botocore's. Nothing is sent twice."""
@@ -97,8 +99,7 @@ class Connections:
 
     def close(self) -> None:
         """Close those that wait."""
-        while self._waiting:
-            self._waiting.pop().close()
+        _close_all(self._waiting)
 
     def _kept(self) -> _Connection | None:
         while True:
@@ -132,6 +133,11 @@ class Connections:
             sock = self._trusted.wrap_socket(sock, server_hostname=self._host)
         sock.settimeout(self._seconds[1])
         return sock
+
+
+def _close_all(waiting: deque[_Connection]) -> None:
+    while waiting:
+        waiting.pop().close()
 
 
 def _read(reader: BinaryIO) -> tuple[Reply, bool]:
