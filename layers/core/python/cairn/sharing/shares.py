@@ -285,7 +285,7 @@ def _tell(plan: Plan, text: str, status: str, share: RamShare, now: int) -> None
 
 
 def _point(plan: Plan, now: int) -> None:
-    if now - plan.before.pointed >= DAY_MS:
+    if not plan.before.pointed or now - plan.before.pointed >= DAY_MS:
         plan.steps.append(Step("point"))
 
 
