@@ -3,11 +3,15 @@ same; and nothing made of what is not seen."""
 
 import re
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
+from cairn.artifacts.s3 import S3Artifacts
 from cairn.domain.access import Permission
+from cairn.domain.artifacts import Signed
+from cairn.services.ports import Carriage
 from tests.access.worlds import GUEST, As, Reply, World, named, prefixed
 
 NONE, READ, WRITE, MANAGE = Permission
@@ -177,6 +181,45 @@ def test_pinned_files_alone_are_a_versions(granted: World, monkeypatch: pytest.M
     assert artifact(owner, "later", "net").content == b"secret"
 
 
+def test_large_files_of_a_version_go_by_a_url_of_their_pins(
+    granted: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What an answer cannot carry, and what the client fetches by ranges."""
+    owner, guest = granted.of(), granted.of(GUEST)
+    run, root = logged(owner, owner.experiment("pinned"), MLmodel="large")
+    stores = replace(granted.app.stores, carriage=Carriage(download=3))
+    granted.app = replace(granted.app, stores=stores)
+    store, asked = type(stores.artifacts), list[str | None]()
+
+    def sign(self: Any, uri: str, seconds: int, version: str | None = None) -> Signed:
+        assert seconds <= 900
+        asked.append(version)
+        return Signed(f"https://bucket/{version}", {}, 5)
+
+    monkeypatch.setattr(store, "versions", lambda *_: {"MLmodel": "v1"})
+    monkeypatch.setattr(store, "sign_download", sign)
+    registered(owner, "net", root, run_id=run)
+    granted.grant(GUEST, READ, named("models", "net"))
+    assert owner.send("PUT", f"{FILES}/{root.partition('/')[2]}/later", content="secret").status == 200
+    signed = "/api/2.0/mlflow-artifacts/presigned/model-versions/net/1"
+    assert guest.send("GET", f"{signed}/MLmodel").json == {
+        "url": "https://bucket/v1",
+        "headers": {},
+        "file_size": 5,
+    }
+    for path in ("later", "never", "../key", ""):
+        assert guest.send("GET", f"{signed}/{path}").code in (
+            "RESOURCE_DOES_NOT_EXIST",
+            "INVALID_PARAMETER_VALUE",
+        )
+    for reply in (
+        artifact(guest, "MLmodel", "net"),
+        guest.send("GET", f"{FILES}/model-versions/net/1/MLmodel"),
+    ):
+        assert reply.status == 302
+    assert asked == ["v1"] * 3
+
+
 @pytest.mark.parametrize(
     "source", ["runs:/{run}/model", "{root}/model", "models:/{model}", "{whole}", "{all}"]
 )
@@ -220,10 +263,6 @@ def test_nothing_is_registered_of_what_is_not_seen(
 
 def test_s3_sources_of_this_servers_own_are_held_to_it_as_well(world: World) -> None:
     """MLflow takes any S3 URI for a source."""
-    from dataclasses import replace
-
-    from cairn.artifacts.s3 import S3Artifacts
-
     owner, guest = world.of(), world.of(GUEST)
     secret, shared = owner.experiment("secret"), owner.experiment("shared/a")
     runs = {one: owner.run(one) for one in (secret, shared)}
