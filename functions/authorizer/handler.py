@@ -1,11 +1,11 @@
-"""The token front's Lambda authorizer: which principal a token stands for."""
+"""The Lambda authorizer of tokens and of browsers' sessions: which principal one stands for."""
 
 from typing import Any
 
 from aws_lambda_powertools import Logger
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
-from cairn.app import build_authorizer
+from cairn.entrance import build_authorizer
 from cairn.settings import Settings
 
 logger = Logger()
@@ -14,6 +14,6 @@ authorizer = build_authorizer(Settings.from_environment())
 
 @logger.inject_lambda_context
 def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
-    """What it fails with is its answer, where a token is no good. The event holds the token: it is not
-    logged."""
+    """What it fails with is its answer, where a token is no good. The event holds the token, or the cookie:
+    it is not logged."""
     return authorizer.answer(event)

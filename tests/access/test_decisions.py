@@ -91,7 +91,7 @@ def told(world: World, asking: As, route: Route, place: Place, held: Permission)
     action = ACTIONS[route.action]
     reply, requests = measured(asking, route, place)
     if action.resource == "server":
-        is_off = route.use_case.startswith("tokens.")  # in this deployment
+        is_off = route.use_case.startswith(("tokens.", "sessions."))  # in this deployment
         return "" if reply.status == 200 or is_off else f"{reply.status} of the server"
     if action.resource == "deployment":
         return "" if reply.code == "PERMISSION_DENIED" else f"{reply.status}, without all of it"

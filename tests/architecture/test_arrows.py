@@ -53,11 +53,12 @@ ARROWS = {
         "sharing",
         *BASE,
     },
+    "entrance": {"settings", "storage", "domain", "sharing"},
     "local": {"app", "http", "events", "webhooks", "domain", "errors", "settings"},
 }
 """From a part of the package to those that it may import, beside itself."""
 
-FUNCTIONS_IMPORT = {"app", "http", "settings", "upkeep"}
+FUNCTIONS_IMPORT = {"app", "entrance", "http", "settings", "upkeep"}
 
 FOREIGN = {
     # local asks for credentials and says in one line which endpoint or file cannot be opened

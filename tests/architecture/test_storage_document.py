@@ -60,6 +60,8 @@ PLACEHOLDERS = {
     "webhook": "[0-9a-f-]{36}",
     "principal, hashed": "[0-9a-f]+",
     "sha256 of the token": "[0-9a-f]{64}",
+    "sha256 of the code": "[0-9a-f]{64}",
+    "sha256 of the session": "[0-9a-f]{64}",
     "max - created": "[0-9a-f]{16}",
     "id": "[0-9a-f]+",
     "name": ".+",

@@ -72,7 +72,7 @@ def test_the_fields_of_another_front_are_not_looked_at(
 
 @pytest.mark.parametrize(
     "resource",
-    [None, "", "{proxy+}", "/t2/{proxy+}", "/ui/{proxy+}", "/T/{proxy+}", "//t/{proxy+}", "/{other+}", 5],
+    [None, "", "{proxy+}", "/t2/{proxy+}", "/ui2/{proxy+}", "/T/{proxy+}", "//t/{proxy+}", "/{other+}", 5],
 )
 def test_an_unknown_resource_is_nobodys(
     resource: Any, deployed: Client, monkeypatch: pytest.MonkeyPatch

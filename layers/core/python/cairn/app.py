@@ -55,10 +55,10 @@ if TYPE_CHECKING:
 
     from cairn.events.publish import Publisher
     from cairn.services.declared import Declarer
-    from cairn.sharing.authorizer import Authorizer
     from cairn.sharing.reconcile import Reconciler
     from cairn.storage.outbox import Outbox
     from cairn.storage.reindex import Report
+    from cairn.storage.sessions import Sessions
     from cairn.storage.tokens import Tokens
     from cairn.upkeep.follow import Follower
     from cairn.upkeep.overdue import Overdue
@@ -135,15 +135,6 @@ def build_remains(settings: Settings) -> "Remains":
 
     table = _table(settings)
     return Remains(lambda limit: sweep(table, limit), system_clock)
-
-
-def build_authorizer(settings: Settings) -> "Authorizer":
-    """The function that finds whom a token stands for; it reads nothing but tokens."""
-    from cairn.sharing.authorizer import Authorizer
-    from cairn.sharing.tokens import Gatekeeper
-    from cairn.storage.tokens import Tokens
-
-    return Authorizer(Gatekeeper(Tokens(_table(settings)).find, system_clock).admit)
 
 
 def build_reconciler(settings: Settings) -> "Reconciler":
@@ -449,6 +440,12 @@ def _tokens(table: Table) -> "Tokens":
     from cairn.storage.tokens import Tokens
 
     return Tokens(table)
+
+
+def _sessions(table: Table) -> "Sessions":
+    from cairn.storage.sessions import Sessions
+
+    return Sessions(table)
 
 
 def _table(settings: Settings) -> EngineTable:

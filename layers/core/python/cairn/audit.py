@@ -29,6 +29,7 @@ _NAMES = (
     "path",
 )
 """Fields that say what a request is about, the most telling first."""
+_LETS_IN = ("tokens:", "sessions:")
 _REFUSALS = frozenset({PermissionDenied.code, Unauthenticated.code})
 
 
@@ -45,7 +46,7 @@ class Entry:
     def write(self, code: str = "") -> None:
         """``code``: of the error that the request is answered with; none for a success."""
         is_refusal = code in _REFUSALS
-        writes = self.action.permission >= Permission.WRITE or self.action.name.startswith("tokens:")
+        writes = self.action.permission >= Permission.WRITE or self.action.name.startswith(_LETS_IN)
         if (writes or is_refusal) and _LOG.isEnabledFor(logging.INFO):
             _LOG.info("audit", extra={"audit": self._line("refused" if is_refusal else "allowed", code)})
 

@@ -115,6 +115,11 @@ class Settings(BaseModel):
         alias="CAIRN_TOKENS",
         description="Whether callers may mint tokens for what cannot sign (docs/sharing.md).",
     )
+    ui: bool = Field(
+        default=False,
+        alias="CAIRN_UI",
+        description="Whether callers may sign a browser in to the web UI (docs/ui.md).",
+    )
     shares: str = Field(
         default="",
         alias="CAIRN_SHARES",

@@ -16,6 +16,7 @@ _ACTIONS = (
     Action("server:read", _NONE, "server"),
     Action("deployment:manage", _MANAGE, "deployment"),
     Action("shares:manage", _MANAGE, "deployment"),
+    Action("sessions:create", _NONE, "server"),
     Action("tokens:create", _NONE, "server"),
     Action("tokens:read", _NONE, "server"),
     Action("tokens:revoke", _NONE, "server"),
@@ -40,7 +41,7 @@ _ACTIONS = (
     Action("registry:update", _WRITE, "model"),
     Action("registry:delete", _MANAGE, "model"),
 )
-"""``models`` are logged models, ``registry`` registered models, prompts and their versions. ``tokens`` are
-one's own."""
+"""``models`` are logged models, ``registry`` registered models, prompts and their versions. ``tokens`` and
+``sessions`` are one's own."""
 
 ACTIONS: Mapping[str, Action] = {action.name: action for action in _ACTIONS}

@@ -147,3 +147,4 @@ WebhookAction = Annotated[
     str, EnumName(tuple((name, number) for number, name in enumerate(_WEBHOOK_ACTIONS)))
 ]
 TokenPermission = Annotated[str, EnumName((("READ", 1), ("WRITE", 2)))]
+SessionPermission = Annotated[str, EnumName((("READ", 1), ("WRITE", 2), ("MANAGE", 3)))]

@@ -1,11 +1,11 @@
-"""The part of the route table that is Cairn's own: tokens, and who one is.
+"""The part of the route table that is Cairn's own: tokens, codes to sign in, and who one is.
 
-Tokens have paths of their own, under ``/api/`` alone, so that an identity policy denies the minting of them
-by denying one path.
+Tokens and codes have paths of their own, under ``/api/`` alone, so that an identity policy denies the
+making of either by denying one path.
 """
 
 from cairn.protocol.message import Message
-from cairn.protocol.messages import tokens
+from cairn.protocol.messages import sessions, tokens
 from cairn.protocol.routes import OWN, Route
 
 
@@ -17,5 +17,6 @@ TOKENS = (
     _route("POST", "tokens/create", tokens.CreateToken, "create_token", "tokens:create"),
     _route("GET", "tokens/list", tokens.ListTokens, "list_tokens", "tokens:read"),
     _route("POST", "tokens/revoke", tokens.RevokeTokens, "revoke_tokens", "tokens:revoke"),
+    Route("POST", f"{OWN}/sessions/code", sessions.CreateCode, "sessions.create_code", "sessions:create"),
     _route("GET", "whoami", tokens.WhoAmI, "who_am_i", "server:read"),
 )

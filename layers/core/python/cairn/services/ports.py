@@ -20,7 +20,7 @@ from cairn.search.experiments import ExperimentSearch
 from cairn.search.plan import Pause, Search
 from cairn.services.registry_ports import Registry, Scoped
 from cairn.services.share_ports import Shares
-from cairn.services.token_ports import TokenStore
+from cairn.services.token_ports import CodeStore, TokenStore
 from cairn.services.webhook_ports import Webhooks
 from cairn.sharing.authorize import LookUp, unguarded
 
@@ -259,9 +259,9 @@ class Stores:
     """Everything a use-case may need, wired by the composition root.
 
     ``multipart``: clients are told to move large artifacts in parts and by presigned URL.
-    ``tokens``: None where none are given. ``shares``: None where there is no RAM.
-    ``artifact_root``: where in S3 ``mlflow-artifacts:/`` lies; None where it is a folder. ``look_up``: what
-    any caller could do, and by which grants.
+    ``tokens``: None where none are given. ``sessions``: None where no browser signs in.
+    ``shares``: None where there is no RAM. ``artifact_root``: where in S3 ``mlflow-artifacts:/`` lies; None
+    where it is a folder. ``look_up``: what any caller could do, and by which grants.
     """
 
     experiments: ExperimentStore
@@ -280,6 +280,7 @@ class Stores:
     carriage: Carriage = Carriage()
     multipart: bool = False
     tokens: TokenStore | None = None
+    sessions: CodeStore | None = None
     shares: Shares | None = None
     artifact_root: str | None = None
     access: Access = UNDECIDED

@@ -2,6 +2,7 @@
 
 from typing import Protocol
 
+from cairn.domain.sessions import Code
 from cairn.domain.tokens import Token
 
 
@@ -15,3 +16,12 @@ class TokenStore(Protocol):
 
     def revoke(self, holder: str, now: int) -> None:
         """All that were minted until now."""
+
+
+class CodeStore(Protocol):
+    """Codes by their hash, likewise."""
+
+    def add_code(self, holder: str, hashed: str, code: Code) -> None: ...
+
+    def revoke(self, holder: str, now: int) -> None:
+        """As of tokens, which are void with them."""

@@ -57,8 +57,10 @@ def list_tokens(stores: Stores, caller: Caller, request: messages.ListTokens) ->
 
 
 def revoke_tokens(stores: Stores, caller: Caller, request: messages.RevokeTokens) -> Result:
-    """All tokens that a principal minted until now; another's only by who manages everything. 1 PutItem."""
-    store = _store(stores, caller)
+    """All tokens that a principal minted until now, and its browsers' sessions; another's only by who
+    manages everything. 1 PutItem."""
+    store = stores.sessions or _store(stores, caller)
+    _demand_signature(caller)
     principal = tokens.principal_of(request.principal) if request.principal else caller.principal
     if principal != caller.principal:
         replace(stores.access, action=_OF_OTHERS).demand_everything()
@@ -84,6 +86,10 @@ def who_am_i(stores: Stores, caller: Caller, request: messages.WhoAmI) -> Result
 def _store(stores: Stores, caller: Caller) -> TokenStore:
     if stores.tokens is None:
         raise EndpointNotFound("This deployment gives no tokens (its setting `tokens`).")
+    _demand_signature(caller)
+    return stores.tokens
+
+
+def _demand_signature(caller: Caller) -> None:
     if caller.front != SIGNED:
         raise PermissionDenied("Tokens are minted, listed and revoked by signed requests alone.")
-    return stores.tokens

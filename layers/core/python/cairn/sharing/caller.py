@@ -7,12 +7,12 @@ here.
 
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from cairn.domain.access import Permission
 from cairn.errors import Unauthenticated
 
-SIGNED, TOKEN, LOCAL = "signed", "token", "local"
+SIGNED, TOKEN, SESSION, LOCAL = "signed", "token", "session", "local"
 """The fronts by name."""
 
 _LOCAL_PREFIX = "local:"
@@ -109,6 +109,12 @@ def token_caller(context: Mapping[str, object]) -> Caller:
         raise Unauthenticated("The request bears no token that this deployment gave.")
     ceiling = Permission[text.pop("ceiling")]
     return Caller(**text, ceiling=ceiling, front=TOKEN)
+
+
+def session_caller(context: Mapping[str, object]) -> Caller:
+    """The principal that signed in the browser whose session our authorizer found, which says it as it does
+    of a token."""
+    return replace(token_caller(context), front=SESSION)
 
 
 def as_context(caller: Caller) -> dict[str, str]:

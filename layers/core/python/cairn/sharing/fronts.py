@@ -1,17 +1,27 @@
 """Fronts: by which way a request came in, and so who vouches for its caller.
 
-Each method of the REST API checks callers in one way: their signature, or their token by our authorizer.
-API Gateway writes into the event which of its resources took the request (``resource``, and again
-``requestContext.resourcePath``). A client chooses the resource by the path that it asks for, and nothing
-else of that. So the resource says who vouches; what stands in the parts of the event that another front
-would read is not looked at.
+Each method of the REST API checks callers in one way: their signature, or by our authorizer their token or
+their browser's session. API Gateway writes into the event which of its resources took the request
+(``resource``, and again ``requestContext.resourcePath``). A client chooses the resource by the path that it
+asks for, and nothing else of that. So the resource says who vouches; what stands in the parts of the event
+that another front would read is not looked at.
 """
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from cairn.errors import Unauthenticated
-from cairn.sharing.caller import LOCAL, SIGNED, TOKEN, ReadCaller, iam_caller, local_caller, token_caller
+from cairn.sharing.caller import (
+    LOCAL,
+    SESSION,
+    SIGNED,
+    TOKEN,
+    ReadCaller,
+    iam_caller,
+    local_caller,
+    session_caller,
+    token_caller,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +52,7 @@ SIGNED_PARTS = frozenset(
 FRONTS = (
     Front(SIGNED, SIGNED_PARTS | {""}, "", iam_caller),
     Front(TOKEN, frozenset({"t"}), "/t", token_caller),
+    Front(SESSION, frozenset({"ui"}), "/ui", session_caller),
 )
 """Of a deployment."""
 

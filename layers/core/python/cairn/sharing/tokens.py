@@ -19,12 +19,13 @@ from cairn.ids import RandomBits
 from cairn.sharing.caller import TOKEN, Caller, iam_caller
 
 PREFIX = "cairn_"
-SHAPE = PREFIX + "[A-Za-z0-9_-]{65}"
+BODY = "[A-Za-z0-9_-]{65}"
+SHAPE = PREFIX + BODY
 """As a regular expression of Python and of API Gateway alike."""
 
 _SECRET_BITS = 256
 _LOCATOR = 22  # characters: 128 bits
-_SHAPE = re.compile(SHAPE, re.ASCII)
+_BODY = re.compile(BODY, re.ASCII)
 _PRINCIPAL = re.compile(
     r"arn:(?P<partition>aws[a-z-]*):(?:iam|sts)::(?P<account>[0-9]{12}):(?P<resource>\S+)"
 )
@@ -47,11 +48,20 @@ def holder_of(principal: str) -> str:
     return hashlib.sha256(principal.encode()).hexdigest()[:32]
 
 
+def spell(prefix: str, principal: str, bits: RandomBits) -> str:
+    """A new text that stands for a principal. Another prefix gives another hash: a code is no token."""
+    secret = bits(_SECRET_BITS).to_bytes(_SECRET_BITS // 8, "big")
+    return prefix + _base64(bytes.fromhex(holder_of(principal))) + _base64(secret)
+
+
 def mint(caller: Caller, ceiling: Permission, hours: int, now: int, bits: RandomBits) -> tuple[str, Token]:
     """A new token's text, and what is kept of it. It may do no more than who mints it."""
-    secret = bits(_SECRET_BITS).to_bytes(_SECRET_BITS // 8, "big")
-    text = PREFIX + _base64(bytes.fromhex(holder_of(caller.principal))) + _base64(secret)
-    token = Token(
+    return spell(PREFIX, caller.principal, bits), record(caller, ceiling, hours, now)
+
+
+def record(caller: Caller, ceiling: Permission, hours: int, now: int) -> Token:
+    """What is kept of it."""
+    return Token(
         caller.partition,
         caller.account,
         caller.kind,
@@ -62,14 +72,13 @@ def mint(caller: Caller, ceiling: Permission, hours: int, now: int, bits: Random
         now,
         now + hours * HOUR_MS,
     )
-    return text, token
 
 
-def place(text: str) -> Place | None:
-    """None for what has not a token's shape."""
-    if not _SHAPE.fullmatch(text):
+def place(text: str, prefix: str = PREFIX) -> Place | None:
+    """None for what has not a token's shape, or that of what begins with another prefix."""
+    if not text.startswith(prefix) or not _BODY.fullmatch(text, len(prefix)):
         return None
-    locator = base64.urlsafe_b64decode(text[len(PREFIX) : len(PREFIX) + _LOCATOR] + "==")
+    locator = base64.urlsafe_b64decode(text[len(prefix) : len(prefix) + _LOCATOR] + "==")
     return Place(locator.hex(), hashlib.sha256(text.encode()).hexdigest())
 
 
@@ -87,15 +96,16 @@ def caller_of(token: Token) -> Caller:
 
 
 class Gatekeeper:
-    """Finds the caller that a token stands for."""
+    """Finds the caller that a token stands for, or what begins with another ``prefix``."""
 
-    def __init__(self, find: Find, clock: Clock) -> None:
+    def __init__(self, find: Find, clock: Clock, prefix: str = PREFIX) -> None:
         self._find = find
         self._clock = clock
+        self._prefix = prefix
 
     def admit(self, text: str) -> Caller:
         """1 request to the table. Raises Unauthenticated, in the same words for whatever is wrong."""
-        where = place(text)
+        where = place(text, self._prefix)
         if where is None:
             raise Unauthenticated(_INVALID)
         token, not_before = self._find(where.holder, where.hashed)

@@ -43,6 +43,8 @@
     webhook                    W#H           <webhook>
     grants of a holder         G#<account or organisation> #
     token                      T#<principal, hashed> T#<sha256 of the token>
+    code to sign in            T#<principal, hashed> C#<sha256 of the code>
+    session of a browser       T#<principal, hashed> S#<sha256 of the session>
     tokens revoked until       T#<principal, hashed> #
     claim of an idempotency key K#<caller, route, key, hashed> #
     share                      W#R           <share>
@@ -85,7 +87,8 @@ VERSIONS_BY_CREATION = "W#C"
 DELETED_MODELS = "W#S"
 WEBHOOKS = "W#H"
 TOKENS = "T#"
-"""What the partitions of tokens begin with: all that the authorizer may read."""
+"""What the partitions of tokens begin with, those of codes and sessions as well: all that the authorizer
+may read."""
 SHARES = "W#R"
 GRANTS = "G#"
 """What the partitions of grants begin with."""
@@ -352,6 +355,14 @@ def token_partition(holder: str) -> str:
 
 def token(holder: str, hashed: str) -> Key:
     return Key(token_partition(holder), f"T#{hashed}")
+
+
+def code(holder: str, hashed: str) -> Key:
+    return Key(token_partition(holder), f"C#{hashed}")
+
+
+def session(holder: str, hashed: str) -> Key:
+    return Key(token_partition(holder), f"S#{hashed}")
 
 
 def revocation(holder: str) -> Key:

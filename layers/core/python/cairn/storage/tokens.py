@@ -11,11 +11,12 @@ from cairn.domain.tokens import HOUR_MS, MAX_HOURS, Token
 from cairn.storage import keys
 from cairn.storage.codec import FORMAT
 from cairn.storage.expr import Absent, Compare, Or
-from cairn.storage.table import ConditionFailed, Item, Put, Query, Table
+from cairn.storage.table import ConditionFailed, Item, Key, Put, Query, Table
 
 _KEPT_MS = HOUR_MS
 """For how long what is over is kept."""
-_NEVER = -1
+NEVER = -1
+"""Before all times: no mark."""
 _PRINCIPAL = ("partition", "account", "kind", "name", "organisation", "session")
 
 
@@ -27,7 +28,7 @@ class Tokens:
 
     def add(self, holder: str, hashed: str, token: Token) -> None:
         """1 PutItem."""
-        self._table.put(Put(_item(holder, hashed, token), Absent()))
+        self._table.put(Put(item_of(keys.token(holder, hashed), token), Absent()))
 
     def find(self, holder: str, hashed: str) -> tuple[Token | None, int]:
         """The token, and the time before which its principal's are revoked: 1 BatchGetItem of two items, 2
@@ -35,8 +36,8 @@ class Tokens:
         token, mark = keys.token(holder, hashed), keys.revocation(holder)
         found = self._table.batch_get([token, mark])
         return (
-            _token(found[token]) if token in found else None,
-            int(found[mark]["n"]) if mark in found else _NEVER,
+            token_of(found[token]) if token in found else None,
+            int(found[mark]["n"]) if mark in found else NEVER,
         )
 
     def held(self, holder: str) -> list[Token]:
@@ -49,8 +50,8 @@ class Tokens:
             after = page.after
             if after is None:
                 break
-        not_before = max((int(item["n"]) for item in items if "n" in item), default=_NEVER)
-        tokens = [_token(item) for item in items if "p" in item]
+        not_before = max((int(item["n"]) for item in items if "n" in item), default=NEVER)
+        tokens = [token_of(item) for item in items if item["sk"].startswith(keys.TOKENS)]
         return [token for token in tokens if token.created > not_before]
 
     def revoke(self, holder: str, now: int) -> None:
@@ -69,8 +70,7 @@ class Tokens:
             return  # what is to be revoked is
 
 
-def _item(holder: str, hashed: str, token: Token) -> dict[str, Any]:
-    key = keys.token(holder, hashed)
+def item_of(key: Key, token: Token) -> dict[str, Any]:
     return {
         "pk": key.pk,
         "sk": key.sk,
@@ -83,7 +83,7 @@ def _item(holder: str, hashed: str, token: Token) -> dict[str, Any]:
     }
 
 
-def _token(item: Item) -> Token:
+def token_of(item: Item) -> Token:
     principal = dict(zip(_PRINCIPAL, json.loads(item["p"]), strict=True))
     return Token(
         **principal, ceiling=Permission(int(item["a"])), created=int(item["c"]), expires=int(item["e"])
