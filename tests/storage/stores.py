@@ -12,9 +12,14 @@ from typing import cast
 from cairn.domain import runs as changes
 from cairn.domain.access import DEPLOYMENT
 from cairn.domain.clock import Clock
-from cairn.domain.entities import ACTIVE, Metric, Run, RunInfo
+from cairn.domain.entities import ACTIVE, DELETED, Metric, Run, RunInfo
 from cairn.ids import new_run_id
+from cairn.search.fields import RUNS, read_filter, read_order
+from cairn.search.match import run_filter
+from cairn.search.order import run_ordering
+from cairn.search.plan import Search, plan
 from cairn.services.ports import ArtifactStore, Stores
+from cairn.services.ports import RunIndex as RunIndexPort
 from cairn.services.registry_ports import Registry
 from cairn.services.webhook_ports import Webhooks as WebhookPorts
 from cairn.storage.creations import Creations
@@ -53,6 +58,9 @@ class Aggregates:
         info = RunInfo(run_id, experiment_id, "calm-lake-1", "ada", "RUNNING", start_time, None, ACTIVE, "")
         return self.runs.create(Run(info, tags=tags or {})).info.run_id
 
+    def found(self, experiment_id: str, after: Run | None = None) -> list[Run]:
+        return found_runs(RunIndex(self.table, self.runs, lambda: 0.0), experiment_id, after)
+
     def change(self, run_id: str, *steps: changes.Change, points: Sequence[Metric] = ()) -> Run:
         change = changes.while_active(run_id, *steps)
         return self.runs.change(run_id, change.touch, change.merge, points)
@@ -67,6 +75,21 @@ def aggregates(table: Table, seed: int = 0, clock: Clock = lambda: NOW) -> Aggre
         History(table, DEPLOYMENT),
         random.Random(seed),
     )
+
+
+def found_runs(index: RunIndexPort, experiment_id: str, after: Run | None = None) -> list[Run]:
+    """The runs of an experiment, whatever their stage, as a search without filter or order finds them."""
+    tree, orders = read_filter(RUNS, ""), read_order(RUNS, [])
+    ordering = run_ordering(orders)
+    behind = None if after is None else ordering.position(after)
+    search = Search(
+        [experiment_id], (ACTIVE, DELETED), plan(tree, orders), run_filter(tree), ordering, behind, 1_000
+    )
+    found: list[Run] = []
+    for row in index.search(search):
+        assert isinstance(row, Run), "a few runs are found in one go"
+        found.append(row)
+    return found
 
 
 def points(keys: int, steps: Sequence[int] = (0,)) -> list[Metric]:

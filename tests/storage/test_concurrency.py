@@ -89,7 +89,7 @@ def test_writers_of_one_experiment_lose_nothing(stores: Aggregates) -> None:
             )
 
     together(write)
-    found = {run.info.run_id: run for run in stores.runs.scan(experiment)}
+    found = {run.info.run_id: run for run in stores.found(experiment)}
     assert set(found) == {run_id for runs in made for run_id in runs}
     assert {run.info.status for run in found.values()} == {"FINISHED"}
     assert all(run.metrics["m"].value == 1.0 for run in found.values())

@@ -26,7 +26,7 @@ from cairn.storage.meter import Meter
 from cairn.storage.table import Query, Table
 from tests.storage.engines import NAMES, open_table
 from tests.storage.faults import Crash, FaultyTable
-from tests.storage.stores import MemoryBlobs, use_case_stores
+from tests.storage.stores import MemoryBlobs, found_runs, use_case_stores
 
 CALLER = Caller("aws", "111122223333", "user", "ada")
 Call = Callable[[Stores, dict[str, str]], Any]
@@ -227,7 +227,7 @@ def everything(table: Table, pk: str) -> list[Any]:
 
 def no_latest_value_without_its_point(stores: Stores, table: Table) -> None:
     for experiment in stores.experiments.scan(with_tags=False):
-        for run in stores.runs.scan(experiment.experiment_id):
+        for run in found_runs(stores.index, experiment.experiment_id):
             for key, latest in run.metrics.items():
                 points = {identity(point) for point in stores.history.points(run.info.run_id, key)}
                 assert identity(latest) in points
@@ -243,7 +243,7 @@ def no_name_guard_without_experiment_and_none_missing(stores: Stores, table: Tab
 
 def nothing_is_found_that_cannot_be_read(stores: Stores, table: Table) -> None:
     for experiment in stores.experiments.scan(with_tags=False):
-        for run in stores.runs.scan(experiment.experiment_id):
+        for run in found_runs(stores.index, experiment.experiment_id):
             assert stores.runs.get(run.info.run_id) == run
             render.run(stores.datasets.fill([run])[0])
             assert all(use.dataset is not None for use in stores.datasets.fill([run])[0].dataset_inputs)
@@ -253,7 +253,7 @@ def nothing_is_found_that_cannot_be_read(stores: Stores, table: Table) -> None:
 
 def a_run_is_named_by_its_tag(stores: Stores, table: Table) -> None:
     for experiment in stores.experiments.scan(with_tags=False):
-        for run in stores.runs.scan(experiment.experiment_id):
+        for run in found_runs(stores.index, experiment.experiment_id):
             assert run.info.run_name == run.tags["mlflow.runName"]
 
 
@@ -270,7 +270,7 @@ def seen(stores: Stores) -> Any:
     found: list[Any] = []
     for experiment in stores.experiments.scan(with_tags=True):
         found.append(experiment)
-        for run in stores.runs.scan(experiment.experiment_id):
+        for run in found_runs(stores.index, experiment.experiment_id):
             points = {key: stores.history.points(run.info.run_id, key) for key in run.metrics}
             found.append((stores.datasets.fill([run])[0], points))
         found.append(list(stores.models.scan(experiment.experiment_id)))

@@ -102,9 +102,8 @@ def test_runs_come_newest_first_and_ties_by_id(table: Table) -> None:
     times = [0, 5, 5, -3, 2**63 - 1, -(2**63), 1_700_000_000_000_000]
     made = [(stores.run(experiment, start_time=time), time) for time in times * 20]
     expected = [run_id for run_id, time in sorted(made, key=lambda one: (-one[1], one[0]))]
-    assert [run.info.run_id for run in stores.runs.scan(experiment)] == expected
-    position = dict(made)[expected[37]]
-    rest = stores.runs.scan(experiment, after=(position, expected[37]))
+    assert [run.info.run_id for run in stores.found(experiment)] == expected
+    rest = stores.found(experiment, after=stores.runs.get(expected[37]))
     assert [run.info.run_id for run in rest] == expected[38:]
 
 
@@ -141,7 +140,7 @@ def test_unknown_runs_do_not_exist_and_are_not_made(table: Table) -> None:
         with pytest.raises(ResourceDoesNotExist):
             stores.change(run_id, changes.log_param(run_id, "a", "b"), points=points(2))
     assert list(table.query(Query(run_partition(missing))).items) == []
-    assert list(stores.runs.scan(experiment)) == []
+    assert stores.found(experiment) == []
 
 
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None, max_examples=30)

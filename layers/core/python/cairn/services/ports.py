@@ -95,12 +95,6 @@ class RunStore(Scoped, Protocol):
         condition that nobody else wrote meanwhile; merged again where somebody did. Returns the run with
         at least its info."""
 
-    def scan(
-        self, experiment_id: str, after: tuple[int, str] | None = None, expected: int = 1_000
-    ) -> Iterator[Run]:
-        """The runs of an experiment in MLflow's default order (start_time DESC, run_id ASC), from behind
-        ``after`` (start_time, run_id); about as many as are expected are read at first."""
-
 
 class RunIndex(Scoped, Protocol):
     """Searches of runs that cost what their page costs."""

@@ -4,9 +4,7 @@ What a change means is a pure function of ``domain``; here is how it is stored. 
 appended before the latest values that follow from it: there is no latest value without its point.
 """
 
-import heapq
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from itertools import groupby, islice
+from collections.abc import Callable, Mapping, Sequence
 from math import inf
 from typing import Any, Self
 
@@ -14,7 +12,7 @@ from cairn.domain.access import UNDECIDED, Access
 from cairn.domain.clock import Clock
 from cairn.domain.draft import Draft, Touch
 from cairn.domain.entities import ACTIVE, DatasetInput, Metric, ModelOutput, Run, RunInfo
-from cairn.domain.lifecycle import Stage, all_groups, effective, require_active_experiment
+from cairn.domain.lifecycle import Stage, effective, require_active_experiment
 from cairn.domain.locations import run_artifacts
 from cairn.domain.metrics import merge_latest
 from cairn.errors import CairnError, InvalidParameterValue, ResourceDoesNotExist
@@ -30,13 +28,11 @@ from cairn.storage.document import Document, Documents, Section
 from cairn.storage.experiments import experiment_missing
 from cairn.storage.facts import FACTS
 from cairn.storage.scope import all_shown, demand, shown
-from cairn.storage.table import Delete, Item, Key, Put, Query, Table
+from cairn.storage.table import Delete, Item, Key, Put, Table
 
 LATEST = Section("m", keys.LATEST_PREFIX, encode_latest, decode_latest)
 
 _MAX_CREATE_BYTES = 3_000_000  # one transaction takes 4 MB
-_BATCH = 99  # runs read together: with their experiment's head they fill one BatchGetItem
-_PAGE = 1_000  # default-order entries that one query of a scan reads at most
 
 
 class Runs:
@@ -208,37 +204,6 @@ class Runs:
         if not self._is_fresh(marked):  # a write that took so long may be behind an indexer
             self._table.update(dirty.renew(run_id, self._clock(), moved=moved))
         return run_of(run_id, document, found[head_key])
-
-    def scan(
-        self, experiment_id: str, after: tuple[int, str] | None = None, expected: int = _PAGE
-    ) -> Iterator[Run]:
-        """1 GetItem; for each group 1 Query for the expected order entries (about 120 bytes each, at most
-        1,000 in one); 1 BatchGetItem per 99 runs; as much again while runs are taken from it."""
-        experiment = experiment_hex(experiment_id)
-        head = None if experiment is None else self._table.get(keys.experiment_head(experiment))
-        if experiment is None or head is None:
-            return
-        limit = min(expected, _PAGE)
-        start = None if after is None else keys.run_position(*after)
-        walks = [
-            self._positions(keys.index_partition(experiment, group), start, limit)
-            for group in all_groups(head["ep"])
-        ]
-        positions = (position for position, _ in groupby(heapq.merge(*walks)))
-        size = min(_BATCH, expected)
-        while chunk := [keys.run_of_position(position)[1] for position in islice(positions, size)]:
-            runs = self.get_many(chunk)
-            yield from (runs[run_id] for run_id in chunk if run_id in runs)
-            expected -= size
-            size = min(_BATCH, expected) if expected > 0 else _BATCH
-
-    def _positions(self, partition: str, after: str | None, limit: int) -> Iterator[str]:
-        while True:
-            page = self._table.query(Query(partition, limit=limit, after=after))
-            yield from (item["sk"] for item in page.items)
-            after = page.after
-            if after is None:
-                return
 
 
 def run_missing(run_id: str) -> ResourceDoesNotExist:
