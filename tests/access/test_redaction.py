@@ -218,6 +218,46 @@ def test_tags_note_nothing_that_is_not_seen(two: Two) -> None:
     )
 
 
+def test_what_was_not_told_stays_in_a_tag_that_is_written_back(two: Two) -> None:
+    """MLflow's client links a prompt by reading the tag, adding to it and writing it."""
+    names = [{"name": name, "version": "1"} for name in ("mine", "secret", "new")]
+    linked = "mlflow.linkedPrompts"
+    is_prompt = {"key": "mlflow.prompt.is_prompt", "value": "true"}
+    ids = {"key": "_mlflow_experiment_ids", "value": f",{two.secret.experiment},"}
+    runs = {"key": "mlflow.prompt.associatedRunIds", "value": two.secret.run}
+    body = {"name": "mine", "source": "prompt-template", "tags": [is_prompt, runs]}
+    two.owner.made("registered-models/create", {"name": "mine", "tags": [is_prompt, ids]})
+    two.owner.made("model-versions/create", body)
+    two.world.grant(GUEST, WRITE, named("prompts", "mine"), named("prompts", "new"))
+    run, model = two.shared.run, f"logged-models/{two.shared.model}"
+    before = {"key": linked, "value": json.dumps(names[:2])}
+    two.owner.made("runs/set-tag", {"run_id": run, **before})
+    two.owner.made(f"{model}/tags", {"tags": [before]}, "PATCH")
+
+    written = {"key": linked, "value": json.dumps([names[0], names[2]])}
+    two.guest.made("runs/set-tag", {"run_id": run, **written})
+    two.guest.made("runs/log-batch", {"run_id": run, "tags": [written, {"key": "a", "value": "b"}]})
+    two.guest.made(f"{model}/tags", {"tags": [written]}, "PATCH")
+    own = {"name": "mine", "key": ids["key"], "value": f",{two.shared.experiment},"}
+    two.guest.made("registered-models/set-tag", own)
+    of_version = {"name": "mine", "version": "1", "key": runs["key"], "value": two.shared.run}
+    two.guest.made("model-versions/set-tag", of_version)
+
+    for asking, hidden in ((two.owner, [names[1]]), (two.guest, [])):
+        found = asking.get("runs/get", run_id=run).json["run"]["data"]
+        info = asking.get(model).json["model"]["info"]
+        expected = json.dumps([names[0], names[2], *hidden])
+        assert tags(found)[linked] == tags(info)[linked] == expected
+        assert tags(found)["a"] == "b"
+    prompt = two.owner.get("registered-models/get", name="mine").json["registered_model"]
+    assert tags(prompt)[ids["key"]] == f",{two.shared.experiment},{two.secret.experiment},"
+    version = two.owner.get("model-versions/get", name="mine", version="1").json["model_version"]
+    assert tags(version)[runs["key"]] == f"{two.shared.run},{two.secret.run}"
+    two.owner.made("runs/set-tag", {"run_id": run, **written})
+    found = two.owner.get("runs/get", run_id=run).json["run"]["data"]
+    assert tags(found)[linked] == written["value"]
+
+
 def test_tags_of_another_shape_stay_as_they_are(two: Two) -> None:
     for value in ("[", "{}", "words", "1", '["a"]', "[[]]", '[{"name": 1}]'):
         two.owner.made(

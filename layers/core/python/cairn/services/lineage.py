@@ -2,87 +2,30 @@
 
 After the redactions of MLflow's auth app (mlflow/server/auth: ``_withhold_denied_version_siblings``,
 ``..._model_source_runs``, ``..._run_model_links``), which go by whole kinds of resources, where here each
-experiment counts; and for the tags by which MLflow notes prompts, versions, runs and experiments.
+experiment counts. Tags that note other resources are ``notes``'s.
 
 Messages are changed where they stand, when a use-case has made them: 1 BatchGetItem of all experiments that
 an answer names beside its own; nothing for who sees everything.
 """
 
-import json
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from typing import Any
 
 from cairn.domain import registry_sources as sources
-from cairn.domain.access import Kind
 from cairn.domain.entities import LoggedModel
 from cairn.domain.locations import version_artifacts
 from cairn.domain.registry import ModelVersion
-from cairn.errors import InvalidParameterValue, ResourceDoesNotExist
+from cairn.errors import ResourceDoesNotExist
 from cairn.ids import experiment_of_model, experiment_of_run
 from cairn.protocol.messages.registry import CreateModelVersion
-from cairn.services import proxied
+from cairn.services import notes, proxied
+from cairn.services.notes import keep
 from cairn.services.ports import Stores
+from cairn.services.sight import Sight, model_uri
 
 Json = dict[str, Any]
-
-LINKED_PROMPTS = "mlflow.linkedPrompts"
-MODEL_VERSIONS = "mlflow.modelVersions"
-"""On a logged model: the versions that were made of it, as JSON."""
-PROMPT_RUNS = "mlflow.prompt.associatedRunIds"
-PROMPT_EXPERIMENTS = "_mlflow_experiment_ids"
-
-
-@dataclass(frozen=True, slots=True)
-class Sight:
-    """What a call sees of what is named beside it. ``own``: experiments that it is known to see."""
-
-    stores: Stores
-    own: frozenset[str] = frozenset()
-
-    def look(self, experiments: Iterable[str | None]) -> None:
-        """At all that will be asked for, in one request."""
-        self.stores.experiments.located({one for one in experiments if one is not None} - self.own)
-
-    def experiment(self, experiment_id: str | None) -> bool:
-        if experiment_id is None:
-            return False
-        return experiment_id in self.own or bool(self.stores.experiments.located([experiment_id]))
-
-    def run(self, run_id: str) -> bool:
-        return self.experiment(experiment_of_run(run_id))
-
-    def model(self, model_id: str) -> bool:
-        return self.experiment(experiment_of_model(model_id))
-
-    def registered(self, name: str) -> bool:
-        access = self.stores.access
-        return access.sees("models", name) or access.sees("prompts", name)
-
-    def source(self, uri: str) -> bool:
-        """Whether a URI may be known: what it names is seen, or it is none of this server's."""
-        named = _model_uri(uri)
-        if named is not None and named.name is not None:
-            return self.registered(named.name)
-        if named is not None and named.model_id is not None:
-            return self.model(named.model_id)
-        of_run = sources.run_and_path(uri)
-        if of_run is not None:
-            return self.run(of_run[0])
-        path = self.stores.artifacts.path_of(uri)
-        return path is None or proxied.sees(self.stores, path)
-
-    def experiment_of(self, uri: str) -> str | None:
-        """The experiment that has a say in ``source``."""
-        named = _model_uri(uri)
-        if named is not None:
-            return None if named.model_id is None else experiment_of_model(named.model_id)
-        of_run = sources.run_and_path(uri)
-        if of_run is not None:
-            return experiment_of_run(of_run[0])
-        path = self.stores.artifacts.path_of(uri)
-        return None if path is None else proxied.experiment_of(path)
 
 
 def location(stores: Stores, version: ModelVersion) -> str:
@@ -104,7 +47,7 @@ def require_read(stores: Stores, request: CreateModelVersion, source: str, locat
 
     A copied version was read when it was resolved: it is a source of its own.
     """
-    named = _model_uri(source)
+    named = model_uri(source)
     if stores.access.unrestricted or (named is not None and named.name is not None):
         return
     of_run = sources.run_and_path(location)
@@ -134,10 +77,10 @@ def of_registered_models(stores: Stores, models: Sequence[Json]) -> None:
         return
     sight = Sight(stores)
     versions = [version for model in models for version in model.get("latest_versions", ())]
-    of_models = (one for model in models for one in _of_tags(model))
+    of_models = (one for model in models for one in notes.named_by(model))
     sight.look([*of_models, *(one for version in versions for one in _of_version(sight, version))])
     for model in models:
-        _hide_in_tags(sight, model)
+        notes.hide(sight, model)
     for version in versions:
         _hide_in_version(sight, version)
 
@@ -155,7 +98,7 @@ def of_logged_models(stores: Stores, models: Sequence[Json]) -> None:
         for metric in model["data"].get("metrics", ()):
             if metric.get("run_id") and not sight.run(metric["run_id"]):
                 del metric["run_id"]
-        _hide_in_tags(sight, info)
+        notes.hide(sight, info)
 
 
 def of_runs(stores: Stores, runs: Sequence[Json]) -> None:
@@ -166,8 +109,8 @@ def of_runs(stores: Stores, runs: Sequence[Json]) -> None:
     sight.look(one for run in runs for one in _of_run(run))
     for run in runs:
         for part, name in _MODELS_OF_RUN:
-            _keep(run.get(part, {}), name, lambda model: sight.model(model["model_id"]))
-        _hide_in_tags(sight, run["data"])
+            keep(run.get(part, {}), name, lambda model: sight.model(model["model_id"]))
+        notes.hide(sight, run["data"])
 
 
 def hidden_version(stores: Stores, version: ModelVersion) -> ModelVersion:
@@ -203,29 +146,21 @@ def _of_version(sight: Sight, version: Json) -> Iterator[str | None]:
     """The experiments that a message names."""
     yield experiment_of_run(version.get("run_id", ""))
     yield sight.experiment_of(version["source"])
-    yield from _of_tags(version)
+    yield from notes.named_by(version)
 
 
 def _of_logged_model(model: Json) -> Iterator[str | None]:
     yield experiment_of_run(model["info"].get("source_run_id", ""))
     for metric in model["data"].get("metrics", ()):
         yield experiment_of_run(metric.get("run_id", ""))
-    yield from _of_tags(model["info"])
+    yield from notes.named_by(model["info"])
 
 
 def _of_run(run: Json) -> Iterator[str | None]:
     for part, name in _MODELS_OF_RUN:
         for model in run.get(part, {}).get(name, ()):
             yield experiment_of_model(model["model_id"])
-    yield from _of_tags(run["data"])
-
-
-def _of_tags(tagged: Json) -> Iterator[str | None]:
-    for tag in tagged.get("tags", ()):
-        if tag["key"] == PROMPT_RUNS:
-            yield from map(experiment_of_run, _listed(tag["value"]))
-        elif tag["key"] == PROMPT_EXPERIMENTS:
-            yield from map(proxied.experiment_of, _listed(tag["value"]))
+    yield from notes.named_by(run["data"])
 
 
 def _hide_in_version(sight: Sight, version: Json) -> None:
@@ -238,75 +173,4 @@ def _hide_in_version(sight: Sight, version: Json) -> None:
         version["source"] = version_artifacts(version["name"], int(version["version"]))
     if "run_link" in version and (hides_run or hides_source):
         version["run_link"] = ""
-    _hide_in_tags(sight, version)
-
-
-def _hide_in_tags(sight: Sight, tagged: Json) -> None:
-    """Of tags that note other resources, what is seen; nothing at all where that is nothing."""
-    for tag in tagged.get("tags", ()):
-        shown = _TAGS.get(tag["key"])
-        if shown is not None:
-            tag["value"] = shown(sight, tag["value"])
-    _keep(tagged, "tags", lambda tag: tag["value"] is not None)
-
-
-def _keep(message: Json, name: str, test: Callable[[Any], bool]) -> None:
-    """Of a list; left out where nothing stays, as wherever a message has none."""
-    if name in message:
-        message[name] = list(filter(test, message[name]))
-        if not message[name]:
-            del message[name]
-
-
-def _names(kind: Kind) -> Callable[[Sight, str], str | None]:
-    """Of a JSON list of names and versions."""
-
-    def shown(sight: Sight, value: str) -> str | None:
-        try:
-            found = json.loads(value)
-        except (ValueError, RecursionError):
-            return value
-        if not isinstance(found, list):
-            return value
-        access = sight.stores.access
-        kept = [one for one in found if not _is_hidden(one, lambda name: access.sees(kind, name))]
-        if len(kept) == len(found):
-            return value
-        return json.dumps(kept) if kept else None
-
-    return shown
-
-
-def _is_hidden(one: object, sees: Callable[[str], bool]) -> bool:
-    name = one.get("name") if isinstance(one, Mapping) else None
-    return isinstance(name, str) and not sees(name)
-
-
-def _runs(sight: Sight, value: str) -> str | None:
-    kept = [one for one in _listed(value) if sight.run(one)]
-    return ",".join(kept) or None
-
-
-def _experiments(sight: Sight, value: str) -> str | None:
-    """MLflow's client writes ``,1,2,`` and looks for ``,1,``."""
-    kept = [one for one in _listed(value) if proxied.experiment_of(one) == one and sight.experiment(one)]
-    return f",{','.join(kept)}," if kept else None
-
-
-def _listed(value: str) -> Sequence[str]:
-    return [one.strip() for one in value.split(",")]
-
-
-_TAGS: Mapping[str, Callable[[Sight, str], str | None]] = {
-    LINKED_PROMPTS: _names("prompts"),
-    MODEL_VERSIONS: _names("models"),
-    PROMPT_RUNS: _runs,
-    PROMPT_EXPERIMENTS: _experiments,
-}
-
-
-def _model_uri(uri: str) -> sources.ModelUri | None:
-    try:
-        return sources.model_uri(uri)
-    except InvalidParameterValue:
-        return None
+    notes.hide(sight, version)

@@ -12,10 +12,10 @@ from cairn.domain.registry import ModelVersion
 from cairn.errors import InvalidParameterValue, ResourceDoesNotExist
 from cairn.protocol import render_registry as render
 from cairn.protocol.messages import registry as messages
-from cairn.services import lineage
+from cairn.services import lineage, notes
 from cairn.services.artifacts import download_of, required_argument
 from cairn.services.creations import once
-from cairn.services.lineage import MODEL_VERSIONS
+from cairn.services.notes import MODEL_VERSIONS
 from cairn.services.ports import RawCall, Result, Stores
 from cairn.services.proxied import files_of, root_of
 from cairn.services.registered_models import aliased
@@ -119,7 +119,11 @@ def set_model_version_tag(stores: Stores, caller: Caller, request: messages.SetM
     rules.validate_model_name(request.name)
     number = rules.version_number(request.version)
     rules.validate_version_tag(request.key, request.value)
-    stores.registry.versions.set_tag(request.name, number, request.key, request.value)
+    value = request.value
+    if notes.are_among(stores, [request.key]):
+        held = stores.registry.versions.get(request.name, number).tags
+        value = notes.with_hidden(stores, request.key, value, held.get(request.key))
+    stores.registry.versions.set_tag(request.name, number, request.key, value)
     return {}
 
 

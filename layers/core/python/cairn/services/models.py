@@ -13,6 +13,7 @@ from cairn.protocol.messages import models as messages
 from cairn.protocol.messages.common import Param, Tag
 from cairn.services import lineage
 from cairn.services.creations import once
+from cairn.services.notes import with_hidden
 from cairn.services.ports import Result, Stores
 from cairn.sharing.caller import Caller
 
@@ -86,7 +87,8 @@ def set_logged_model_tags(stores: Stores, caller: Caller, request: messages.SetL
     tags = {tag.key: tag.value for tag in request.tags}
 
     def merge(draft: Draft) -> None:
-        draft.tags |= tags
+        for key, value in tags.items():
+            draft.tags[key] = with_hidden(stores, key, value, draft.tags.get(key))
 
     stores.models.change(request.model_id, Touch(tags=frozenset(tags)), merge)
     return {}

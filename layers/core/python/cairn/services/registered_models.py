@@ -5,7 +5,7 @@ from cairn.domain.registry import ModelVersion, RegisteredModel
 from cairn.errors import InvalidParameterValue, ResourceDoesNotExist
 from cairn.protocol import render_registry as render
 from cairn.protocol.messages import registry as messages
-from cairn.services import lineage
+from cairn.services import lineage, notes
 from cairn.services.creations import once
 from cairn.services.ports import Result, Stores
 from cairn.sharing.caller import Caller
@@ -79,7 +79,11 @@ def set_registered_model_tag(
 ) -> Result:
     rules.validate_model_name(request.name)
     rules.validate_model_tag(request.key, request.value)
-    stores.registry.models.set_tag(request.name, request.key, request.value)
+    value = request.value
+    if notes.are_among(stores, [request.key]):
+        held = stores.registry.models.get(request.name).tags
+        value = notes.with_hidden(stores, request.key, value, held.get(request.key))
+    stores.registry.models.set_tag(request.name, request.key, value)
     return {}
 
 

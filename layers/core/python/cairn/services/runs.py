@@ -7,6 +7,7 @@ from typing import Any
 
 from cairn.domain import limits
 from cairn.domain import runs as changes
+from cairn.domain.draft import Draft
 from cairn.domain.entities import ACTIVE, Dataset, DatasetInput, Metric, ModelOutput, Run, RunInfo
 from cairn.domain.lifecycle import require_active_experiment, require_active_run
 from cairn.domain.metrics import clamp, distinct
@@ -15,7 +16,7 @@ from cairn.errors import BadRequest, InvalidParameterValue
 from cairn.ids import DEFAULT_EXPERIMENT_ID, new_run_id
 from cairn.protocol import render
 from cairn.protocol.messages import runs as messages
-from cairn.services import lineage
+from cairn.services import lineage, notes
 from cairn.services.creations import once
 from cairn.services.ports import Result, Stores
 from cairn.sharing.caller import Caller
@@ -111,14 +112,14 @@ def log_batch(stores: Stores, caller: Caller, request: messages.LogBatch) -> Res
         request.run_id,
         [_metric(metric) for metric in request.metrics],
         changes.log_params(request.run_id, dict(params)),
-        changes.set_tags(tags),
+        _set_tags(stores, tags),
     )
     return {}
 
 
 def set_tag(stores: Stores, caller: Caller, request: messages.SetTag) -> Result:
     tag = limits.validate_tag(request.key, request.value)
-    _change(stores, request.run_id, changes.set_tags([tag]))
+    _change(stores, request.run_id, _set_tags(stores, [tag]))
     return {}
 
 
@@ -176,6 +177,20 @@ def log_model(stores: Stores, caller: Caller, request: messages.LogModel) -> Res
 def _change(stores: Stores, run_id: str, *steps: changes.Change) -> Run:
     change = changes.while_active(run_id, *steps)
     return stores.runs.change(run_id, change.touch, change.merge)
+
+
+def _set_tags(stores: Stores, tags: Sequence[tuple[str, str]]) -> changes.Change:
+    """Tags that note other resources keep what this caller does not see of them."""
+    change = changes.set_tags(tags)
+    if not notes.are_among(stores, (key for key, _ in tags)):
+        return change
+
+    def merge(draft: Draft) -> None:
+        held = dict(draft.tags)
+        kept = [(key, notes.with_hidden(stores, key, value, held.get(key))) for key, value in tags]
+        changes.set_tags(kept).merge(draft)
+
+    return changes.Change(change.touch, merge)
 
 
 def _log(stores: Stores, run_id: str, metrics: Sequence[Metric], *steps: changes.Change) -> None:

@@ -11,6 +11,7 @@ from cairn.search import registry as meaning
 from cairn.services import lineage
 from cairn.services.ports import Result, Stores
 from cairn.services.search import paged
+from cairn.services.sight import Sight
 from cairn.sharing.caller import Caller
 
 MAX_MODELS = 1_000
@@ -67,7 +68,7 @@ def _of_what_is_seen(stores: Stores, search: meaning.VersionSearch) -> meaning.V
     found by no filter. 1 BatchGetItem for the runs that are asked for, and for each other experiment."""
     runs = search.run_ids
     if runs is not None and search.names is None:  # else the versions of a name are read, whatever the runs
-        sight = lineage.Sight(stores)
+        sight = Sight(stores)
         sight.look(map(experiment_of_run, runs))
         runs = tuple(filter(sight.run, runs))
     return replace(
