@@ -90,12 +90,17 @@ def test_a_second_run_changes_nothing(stage: Stage) -> None:
 def test_the_own_accounts_roles_need_no_ram(stage: Stage) -> None:
     stage.share(principals=(OWNER,), roles=("Reader",))
     stage.run()
-    assert changes(stage) == []
+    assert stage.world.calls == []
     assert {grant.role for grant in stage.held(OWNER)} == {"Reader"}
     assert (state(stage), stage.shares.get("fraud").found.principals) == (rules.SHARED, {OWNER: rules.OWN})
     stage.remove("fraud", OWNER)
     stage.run()
     assert stage.holders() == set()
+    stage.add("fraud", OWNER)
+    stage.run()
+    stage.delete("fraud")
+    stage.quiet()
+    assert stage.shares.all()[0] == []
 
 
 def test_units_are_read_with_the_units_below_them(stage: Stage) -> None:

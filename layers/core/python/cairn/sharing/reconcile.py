@@ -22,8 +22,8 @@ from cairn.domain.clock import Clock
 from cairn.domain.grants import Grant, is_account
 from cairn.domain.shares import LastRun, Share
 from cairn.errors import InvalidParameterValue, ResourceDoesNotExist
-from cairn.sharing.ram import Missing, Parameters, Ram, Refused, Unavailable
-from cairn.sharing.shares import Here, Plan, Step, decide, grants_of, unmatched
+from cairn.sharing.ram import Missing, Parameters, Ram, Refused, Truth, Unavailable
+from cairn.sharing.shares import Here, Plan, Step, concerns_ram, decide, grants_of, unmatched
 
 ROUNDS = 8
 GRACE_MS = 120_000
@@ -89,8 +89,9 @@ class Reconciler:
         self._clock = clock
 
     def run(self) -> Report:
-        """Where there are no records, 1 Query. Else at least 3 requests to RAM and 1 BatchGetItem per 100
-        holders. Raises Unavailable where RAM could not be read whole (nothing changed then), Unsettled."""
+        """Where there are no records, 1 Query. Else 1 BatchGetItem per 100 holders, 1 PutItem, and, where
+        RAM has a part in any share, at least 3 requests to it. Raises Unavailable where RAM could not be
+        read whole (nothing changed then), Unsettled."""
         run = _Run(self._units_once())
         for _ in range(ROUNDS):
             if not self._round(run):
@@ -103,14 +104,13 @@ class Reconciler:
         run.report = Report(changed=run.report.changed)
         if not records:
             return False
-        known = frozenset(record.ram_arn for record in records if record.ram_arn)
-        truth = self._ram.read(known)
+        truth = self._read(records)
         plans = [decide(record, truth, run.units, self._here, self._clock()) for record in records]
         held = self._held(plans)
         wanted = run.fitting(plans, held, _wanted(plans, held))
         moved = [holder for holder in held if wanted[holder] != held[holder]]
         if moved or any(self._changes(plan, held, run) for plan in plans):
-            if self._ram.read(known) != truth:
+            if self._read(records) != truth:
                 return True
             if not self._write(plans, held, wanted, moved, run):
                 return True
@@ -120,6 +120,11 @@ class Reconciler:
                 return True
         self._note(run, records, unmatched(records, truth))
         return False
+
+    def _read(self, records: Sequence[Share]) -> Truth:
+        if not any(concerns_ram(record, self._here) for record in records):
+            return {}
+        return self._ram.read(frozenset(record.ram_arn for record in records if record.ram_arn))
 
     def _held(self, plans: Sequence[Plan]) -> dict[str, frozenset[Grant]]:
         """What everybody holds whom the plans are about."""

@@ -98,6 +98,12 @@ class Plan:
         return Found(state, dict(sorted(self.statuses.items())), problems)
 
 
+def concerns_ram(record: Share, here: Here) -> bool:
+    """Not where the own account's roles alone are meant, and RAM never was asked for anybody else."""
+    outside = any(text != here.account for text in record.members)
+    return outside or bool(record.ram_arn) or bool(record.pointed)
+
+
 def grants_of(share: Share, holder: str) -> list[Grant]:
     return [
         Grant(holder, share.permission, pattern, role, share.name)
@@ -120,7 +126,7 @@ def decide(
     """``units`` gives the accounts of an organisational unit, or raises Unavailable."""
     plan = Plan(record, record)
     if record.deleting:
-        _end(plan, truth)
+        _end(plan, truth, here)
         return plan
     wish = record.members.get(here.account)
     if wish == "leaving":
@@ -142,14 +148,14 @@ def decide(
     return plan
 
 
-def _end(plan: Plan, truth: Truth) -> None:
+def _end(plan: Plan, truth: Truth, here: Here) -> None:
     """The grants, then RAM's share, the parameter, the record: what stands on another goes before it."""
     record = plan.before
     known = truth.get(record.ram_arn)
     for share in [known] if known is not None else _made_for(record, truth):
         if share.status in _LIVE:
             plan.steps.append(Step("delete", share.arn))
-    if record.found.state != rules.DELETING or record.found.problems:
+    if concerns_ram(record, here) and (record.found.state != rules.DELETING or record.found.problems):
         plan.steps.append(Step("unpoint"))
     plan.ends = True
     plan.state = rules.DELETING
