@@ -2,15 +2,19 @@
 
 from typing import Any
 
+from cairn.domain.access import KINDS, Pattern, Permission
 from cairn.domain.release import CAIRN_VERSION, MLFLOW_VERSION
+from cairn.domain.shares import Share
 from cairn.protocol.messages.experiments import SearchExperiments
 from cairn.protocol.messages.overview import Overview
 from cairn.services.ports import Result, Stores
 from cairn.services.search import search_experiments
 from cairn.sharing.caller import Caller
+from cairn.sharing.grants import applies
 
 NEWEST = 5
 """Experiments that are shown."""
+_SHOWN = 100  # patterns of shares
 
 _NOTE = "mlflow.note.content"
 _LINES = ("pip install mlflow", "export MLFLOW_TRACKING_URI={uri}", "python train.py")
@@ -42,9 +46,45 @@ def get_overview(stores: Stores, caller: Caller, request: Overview) -> Result:
         "health": "OK",
         "setup": _LINES if caller.kind == "local" else _SIGNED_LINES,
         "experiments": [_experiment(experiment) for experiment in found.get("experiments", ())],
-        "shared_with_me": [],
-        "shared_by_me": [],
+        "shared_with_me": _with_me(stores, caller),
+        "shared_by_me": _by_me(stores),
     }
+
+
+def _with_me(stores: Stores, caller: Caller) -> list[dict[str, object]]:
+    """The grants that apply to a caller, unless all of it is its own anyway: 1 BatchGetItem."""
+    if stores.access.unrestricted:
+        return []
+    owner = "" if stores.shares is None else stores.shares.place.account
+    _, held = stores.look_up(caller, stores.access.action)
+    return [
+        _entry(grant.pattern, grant.permission, grant.share, owner)
+        for grant in held[:_SHOWN]
+        if applies(grant, caller)
+    ]
+
+
+def _by_me(stores: Stores) -> list[dict[str, object]]:
+    """All shares, to who manages everything: 1 Query."""
+    manages = all(stores.access.everything(kind) >= Permission.MANAGE for kind in KINDS)
+    if stores.shares is None or not manages:
+        return []
+    found, _ = stores.shares.store.all()
+    entries = [
+        _entry(pattern, share.permission, share.name, _members(share))
+        for share in found
+        for pattern in share.patterns
+    ]
+    return entries[:_SHOWN]
+
+
+def _members(share: Share) -> str:
+    return ", ".join(text for text, wish in share.members.items() if wish != "leaving")
+
+
+def _entry(pattern: Pattern, permission: Permission, share: str, who: str) -> dict[str, object]:
+    kind = {"kind": pattern.kind, "match": pattern.match, "text": pattern.text}
+    return {**kind, "permission": permission.name, "share": share, "who": who}
 
 
 def _experiment(experiment: dict[str, Any]) -> dict[str, object]:
