@@ -51,6 +51,13 @@ def test_it_tells_what_is_here_and_leads_on(site: Site, logged: Logged) -> None:
     expect(page.get_by_role("heading", name="Registered Models")).to_be_visible()
 
 
+def test_neither_the_page_nor_what_it_tells_is_for_other_sites(logged: Logged) -> None:
+    for path in ("/cairn", "/cairn/overview.js", "/api/3.0/cairn/overview"):
+        assert logged.server.request("GET", path)[0] == 200
+        for headers in ({"Host": "elsewhere.example"}, {"Origin": "https://elsewhere.example"}):
+            assert logged.server.request("GET", path, headers=headers)[0] == 403, (path, headers)
+
+
 def test_it_is_read_in_the_dark_and_on_a_telephone(site: Site) -> None:
     page = opened(site)
     light = page.evaluate("getComputedStyle(document.body).backgroundColor")
