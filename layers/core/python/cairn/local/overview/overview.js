@@ -83,6 +83,8 @@ async function load() {
   }
 }
 
+// Browsers have a clipboard for localhost and https alone.
+at("copy").hidden = !navigator.clipboard;
 at("copy").addEventListener("click", async () => {
   await navigator.clipboard.writeText(at("setup").textContent);
   at("copy").textContent = "Copied";
