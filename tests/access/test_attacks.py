@@ -218,25 +218,22 @@ def test_an_idempotency_key_is_its_principals_own(world: World) -> None:
     owner, guest = world.of(), world.of(GUEST)
     world.grant(STRANGER, MANAGE, prefixed("experiments", "shared/"))
 
-    def create(asking: As, experiment: str, kind: str = "runs/create") -> Reply:
-        body = {"experiment_id": experiment, "start_time": 1}
-        path = f"/api/2.0/mlflow/{kind}"
-        key = {"Idempotency-Key": "key-1"}
-        return asking.send("POST", path, content=json.dumps(body), headers=key)
+    def create(asking: As, experiment: str, kind: str = "runs/create", key: str = "1") -> Reply:
+        body = json.dumps({"experiment_id": experiment, "start_time": 1})
+        return asking.send(
+            "POST", f"/api/2.0/mlflow/{kind}", content=body, headers={"Idempotency-Key": key}
+        )
 
-    first = create(owner, shared).json["run"]["info"]["run_id"]
-    made = {
-        first,
-        create(guest, shared).json["run"]["info"]["run_id"],
-        create(world.of(STRANGER), shared).json["run"]["info"]["run_id"],
-        create(world.of(GUEST, "user"), shared).json["run"]["info"]["run_id"],
-        create(world.of(GUEST, name="Other"), shared).json["run"]["info"]["run_id"],
-        create(owner, secret).json["run"]["info"]["run_id"],
-        create(owner, shared, "logged-models").json["model"]["info"]["model_id"],
-    }
-    assert len(made) == 7
-    assert create(owner, shared).json["run"]["info"]["run_id"] == first
-    there, never = create(guest, secret), create(guest, "99999999")
+    others = (owner, guest, world.of(STRANGER), world.of(GUEST, "user"), world.of(GUEST, name="Other"))
+    made = [create(asking, shared).json["run"]["info"]["run_id"] for asking in others]
+    assert len(set(made)) == len(others)
+    again = [create(asking, shared).json["run"]["info"]["run_id"] for asking in others]
+    assert again == made
+    assert create(owner, secret).code == "INVALID_PARAMETER_VALUE"  # one key, one body
+    model = create(owner, shared, "logged-models").json["model"]["info"]["model_id"]
+    assert model[2:] not in made
+    there, never = create(guest, secret, key="2"), create(guest, "99999999", key="3")
+    assert there.code == "RESOURCE_DOES_NOT_EXIST"
     assert same_but(there, never, ID=(f"id={secret} ", "id=99999999 "))
     world.take_all(GUEST)
     assert create(guest, shared).code == "RESOURCE_DOES_NOT_EXIST"  # a replay is a call like any other
