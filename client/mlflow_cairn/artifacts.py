@@ -15,10 +15,11 @@ from mlflow.protos.databricks_pb2 import PERMISSION_DENIED, ErrorCode
 from mlflow.store.artifact.artifact_repository_registry import get_registered_artifact_repositories
 from mlflow.store.artifact.mlflow_artifacts_repo import MlflowArtifactsRepository
 from mlflow.store.artifact.s3_artifact_repo import S3ArtifactRepository
-from mlflow.utils.credentials import get_default_host_creds
 from mlflow.utils.rest_utils import http_request
 
-from mlflow_cairn.transfer import ApiArtifacts
+from mlflow_cairn.arn import creds_of, plain
+from mlflow_cairn.parameter import is_parameter
+from mlflow_cairn.transfer import ApiArtifacts, known
 
 SERVER_INFO = "/api/3.0/mlflow/server-info"
 ROOT_FIELD = "cairn_artifact_root"
@@ -89,7 +90,7 @@ def api_artifacts(artifact_uri: str, tracking_uri: str | None) -> ApiArtifacts |
 
     1 request to the server for each tracking URI in a process.
     """
-    tracking_uri = _known(tracking_uri)
+    tracking_uri = known(tracking_uri)
     path = _below(_root_of(tracking_uri), artifact_uri)
     return None if path is None else ApiArtifacts(f"mlflow-artifacts:/{quote(path)}", tracking_uri)
 
@@ -98,26 +99,17 @@ class Proxied(ApiArtifacts):
     """``mlflow-artifacts:`` of any tracking server: MLflow's own way for all but a Cairn in S3."""
 
     def log_artifact(self, local_file: str, artifact_path: str | None = None) -> None:
-        server = _known(self.tracking_uri)
-        is_the_servers_own = urlsplit(self.artifact_uri).netloc == urlsplit(server).netloc
+        server = known(self.tracking_uri)
+        is_the_servers_own = urlsplit(self.artifact_uri).netloc == urlsplit(plain(server)).netloc
         if is_the_servers_own and _root_of(server):
             super().log_artifact(local_file, artifact_path)
         else:
             MlflowArtifactsRepository.log_artifact(self, local_file, artifact_path)
 
 
-def _known(tracking_uri: str | None) -> str:
-    """A tracking URI, or the one in effect. Older clients leave it out."""
-    if tracking_uri is None:
-        import mlflow
-
-        return str(mlflow.get_tracking_uri())
-    return tracking_uri
-
-
 def _root_of(tracking_uri: str) -> str | None:
     """As ``artifact_root``; None as well where nobody can be asked."""
-    if not tracking_uri.startswith(("https://", "http://")):
+    if not (is_parameter(tracking_uri) or tracking_uri.startswith(("https://", "http://"))):
         return None
     try:
         return artifact_root(tracking_uri)
@@ -129,7 +121,7 @@ def _root_of(tracking_uri: str) -> str | None:
 @lru_cache(maxsize=16)
 def artifact_root(tracking_uri: str) -> str | None:
     """Where a server keeps artifacts, as it says itself; None for a server that is no Cairn in AWS."""
-    creds = get_default_host_creds(tracking_uri)
+    creds = creds_of(plain(tracking_uri))
     answer = http_request(creds, SERVER_INFO, "GET", timeout=10, raise_on_status=False)
     if answer.status_code == 404:  # an MLflow server before 3.17
         return None

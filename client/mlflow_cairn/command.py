@@ -30,6 +30,10 @@ def server_of(given: str | None, environ: Mapping[str, str] = os.environ) -> "Se
     uri = given or environ.get("MLFLOW_TRACKING_URI")
     if not uri:
         fail("which server? Set MLFLOW_TRACKING_URI, or give --server")
+    if uri.startswith("arn:"):
+        from mlflow_cairn.arn import plain
+
+        uri = plain(uri)
     if not uri.startswith(("https://", "http://")):
         fail(f"{uri} is no https URL")
     return Server.of(uri, environ.get("MLFLOW_TRACKING_SERVER_CERT_PATH") or True)

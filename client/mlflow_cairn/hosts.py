@@ -41,14 +41,18 @@ def needs_signature(url: str, named: Iterable[str]) -> bool:
         raise MlflowException.invalid_parameter_value(
             f"MLFLOW_TRACKING_AUTH=cairn signs requests by https alone, and {_origin(parts)} is not https."
         )
-    origins = {_origin(urlsplit(uri)) for name in named if (uri := _as_uri(name)).startswith("https://")}
-    if gateway_region(host) or _origin(parts) in origins:
+    if gateway_region(host) or _origin(parts) in hosts_of(named):
         return True
     raise MlflowException.invalid_parameter_value(
         f"MLFLOW_TRACKING_AUTH=cairn does not sign requests for {host}: it is neither the host of the "
         f"tracking or registry URI nor one of API Gateway's own. If you trust it, add it to "
         f"{HOSTS_VARIABLE}."
     )
+
+
+def hosts_of(named: Iterable[str]) -> set[str]:
+    """The https origins among URIs and hosts that the user named."""
+    return {_origin(urlsplit(uri)) for name in named if (uri := _as_uri(name)).startswith("https://")}
 
 
 def _as_uri(name: str) -> str:

@@ -9,17 +9,20 @@ from mlflow.tracking.request_auth.abstract_request_auth_provider import RequestA
 
 from mlflow_cairn.credentials import AwsIdentity
 from mlflow_cairn.hosts import HOSTS_VARIABLE
+from mlflow_cairn.parameter import is_arn
 from mlflow_cairn.signing import CairnAuth
 
 
 class CairnAuthProvider(RequestAuthProvider):
     """MLflow makes one for the process, and asks it for each request."""
 
+    NAME = "cairn"
+
     def __init__(self) -> None:
         self._auth = CairnAuth(AwsIdentity(Session, time.monotonic), named_hosts)
 
     def get_name(self) -> str:
-        return "cairn"
+        return self.NAME
 
     def get_auth(self) -> CairnAuth:
         """Artifacts of Cairn's bucket become reachable without rights on it from here on: only where Cairn
@@ -31,9 +34,13 @@ class CairnAuthProvider(RequestAuthProvider):
 
 
 def named_hosts() -> Iterator[str]:
-    """The URIs and hosts that the user's own settings name."""
+    """The URIs and hosts that the user's own settings name. An ARN names none: the parameter's place is
+    checked where it is read."""
     import mlflow
 
-    yield mlflow.get_tracking_uri()
-    yield mlflow.get_registry_uri()
+    yield from (uri for uri in (mlflow.get_tracking_uri(), mlflow.get_registry_uri()) if not is_arn(uri))
+    yield from user_hosts()
+
+
+def user_hosts() -> Iterator[str]:
     yield from filter(None, (name.strip() for name in os.environ.get(HOSTS_VARIABLE, "").split(",")))

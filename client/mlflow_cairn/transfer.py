@@ -15,6 +15,8 @@ from mlflow.store.artifact.artifact_repo import verify_artifact_path
 from mlflow.store.artifact.mlflow_artifacts_repo import MlflowArtifactsRepository
 from mlflow.utils.request_utils import augmented_raise_for_status, cloud_storage_http_request
 
+from mlflow_cairn.arn import plain
+
 IN_REQUEST = 4 * 1024 * 1024
 """Bytes of a file that go in the request itself: one request instead of three. Cairn takes 4.5 MB there."""
 
@@ -28,8 +30,21 @@ THREADS = 8
 """Parts that travel at once. None is held in memory."""
 
 
+def known(tracking_uri: str | None) -> str:
+    """A tracking URI, or the one in effect. Older clients leave it out."""
+    if tracking_uri is None:
+        import mlflow
+
+        return str(mlflow.get_tracking_uri())
+    return tracking_uri
+
+
 class ApiArtifacts(MlflowArtifactsRepository):
     """``mlflow-artifacts:`` of a Cairn in AWS, uploads of any size included."""
+
+    @classmethod
+    def resolve_uri(cls, artifact_uri: str, tracking_uri: str) -> str:
+        return str(super().resolve_uri(artifact_uri, plain(tracking_uri)))
 
     def log_artifact(self, local_file: str, artifact_path: str | None = None) -> None:
         """1 request up to 4 MiB; past that 2 requests, and 1 to S3 for each part."""

@@ -4,7 +4,7 @@ the authorizer asked on the token front, events to the handler that AWS would ca
 import base64
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 from typing import Any
@@ -28,9 +28,11 @@ METHOD = "arn:aws:execute-api:eu-central-1:123456789012:abc123/prod/"
 
 @dataclass
 class Deployed(Front):
-    """``app`` with the fronts of AWS; every good signature is that of ``ARN``."""
+    """``app`` with the fronts of AWS; every good signature is that of ``ARN``. ``moved`` maps a path to a
+    status and where it is sent."""
 
     app: App | None = None
+    moved: dict[str, tuple[int, str]] = field(default_factory=dict)
     authorizer: Authorizer | None = None
 
     def answer(self, handler: BaseHTTPRequestHandler) -> None:
@@ -39,6 +41,10 @@ class Deployed(Front):
         body = handler.rfile.read(int(headers.get("content-length", "0")))
         path, _, query = handler.path.partition("?")
         self.seen.append(Seen(handler.command, path, headers, body))
+        if path in self.moved:
+            status, location = self.moved[path]
+            self._reply(handler, status, {"Location": location}, b"")
+            return
         vouched = self._vouched(handler, headers, body)
         if isinstance(vouched, str):
             self.refused.append(f"{handler.command} {handler.path}: {vouched}")
