@@ -1,6 +1,7 @@
 """What comes from elsewhere: a model version whose run is not seen, and its files, which are read all the
 same; and nothing made of what is not seen."""
 
+import json
 import re
 from collections.abc import Mapping
 from dataclasses import replace
@@ -290,6 +291,27 @@ def test_s3_sources_of_this_servers_own_are_held_to_it_as_well(world: World) -> 
         "s3://bucket/folder2/m",
     ):
         assert guest.post("model-versions/create", {"name": "mine", "source": source}).status == 200
+
+
+@pytest.mark.parametrize("suffix", ["/1", "/latest", "/Production", "/None", "@champion", "@never", ""])
+@pytest.mark.parametrize("kind", ["models", "prompts"])
+def test_no_version_is_copied_of_a_model_that_is_not_seen(world: World, suffix: str, kind: str) -> None:
+    owner, guest = world.of(), world.of(GUEST)
+    tags = [{"key": "mlflow.prompt.is_prompt", "value": "true"}] if kind == "prompts" else []
+    owner.made("registered-models/create", {"name": "secret", "tags": tags})
+    source = "prompt-template" if kind == "prompts" else "s3://elsewhere/m"
+    owner.made("model-versions/create", {"name": "secret", "source": source, "tags": tags})
+    owner.made("registered-models/alias", {"name": "secret", "alias": "champion", "version": "1"})
+    world.grant(GUEST, MANAGE, prefixed("models", "mine"), prefixed("experiments", ""))
+    guest.made("registered-models/create", {"name": "mine"})
+    answers = []
+    for name in ("secret", "never!"):
+        body = {"name": "mine", "source": f"models:/{name}{suffix}"}
+        path = "/api/2.0/mlflow/model-versions/create"
+        reply, requests = guest.measured("POST", path, content=json.dumps(body))
+        answers.append((reply.status, reply.content.replace(name.encode(), b"N"), requests.requests))
+    assert answers[0] == answers[1]
+    assert answers[0][0] in (400, 404)
 
 
 def test_who_reads_a_version_may_copy_it_with_all_that_is_hidden(granted: World) -> None:
