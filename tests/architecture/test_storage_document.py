@@ -76,7 +76,18 @@ PLACEHOLDERS = {
 }
 PREFIXES = {
     f"{name}_PREFIX"
-    for name in ("TAG", "DATASET", "USE", "MODEL", "LOG", "FOLDED", "LONG_TAG", "VERSION", "ARCHIVING")
+    for name in (
+        "TAG",
+        "DATASET",
+        "USE",
+        "MODEL",
+        "LOG",
+        "FOLDED",
+        "JOURNAL",
+        "LONG_TAG",
+        "VERSION",
+        "ARCHIVING",
+    )
 }
 """Prefixes whose keys are all made by functions."""
 

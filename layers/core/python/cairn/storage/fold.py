@@ -4,7 +4,8 @@ The points of a log item are first put under their metrics, then the item is del
 leaves points in both places, and readers take each once. For each metric the new points go into its
 listing (inline while few, else as segments), which is written on condition of its version: of two folders
 one starts over for that metric. Segments are written before the listing that names them, replaced ones are
-deleted after it. New points absorb the latest segments while these are not twice as many: a point is
+deleted after it; a journal names both until that is done, so that what a crash leaves behind goes with the
+next fold. New points absorb the latest segments while these are not twice as many: a point is
 rewritten a few times only, however it was logged, and N points come to about N / 28,000 segments.
 
 Why a reader loses nothing (``history`` reads log, listing, segments, in this order): a point leaves the
@@ -23,9 +24,11 @@ from cairn.storage.folded import (
     Listing,
     Segment,
     SegmentReplaced,
+    clear,
     cut,
     encode,
     listing_of,
+    put_journal,
     put_listing,
     put_segment,
     read_segments,
@@ -77,8 +80,9 @@ class Fold:
 
         1 Query per MB of the log, at most 4 MB or 300,000 points a call. For what is folded: 1
         BatchGetItem per 100 metrics, 1 BatchWriteItem per 25 segments (1 write unit per KB), 1 PutItem a
-        metric (up to 4 units), 1 BatchWriteItem per 25 log items (1 unit per KB). A run that does not
-        exist has no log.
+        metric (up to 4 units), 1 BatchWriteItem per 25 log items (1 unit per KB); 1 Query of journals, and
+        where segments are written 1 PutItem and 1 DeleteItem of one (1 unit per 15 of them). A run that
+        does not exist has no log.
         """
         items, size, whole = self._tail(run_id)
         if not items or (not quiet and whole and size < TAIL_BYTES):
@@ -87,10 +91,13 @@ class Fold:
         logged = sum(map(len, points.values()))
         if not quiet and whole and size < SPARSE_BYTES and logged < _SPARSE * len(points):
             return False
+        journals = self._table.query(Query(keys.run_partition(run_id), prefix=keys.JOURNAL_PREFIX)).items
         metrics = sorted(points)
         for start in range(0, len(metrics), _TOGETHER):
             chunk = metrics[start : start + _TOGETHER]
             self._add(run_id, {metric: of_rows(points.pop(metric)) for metric in chunk})
+        for journal in journals:
+            clear(self._table, journal)
         self._table.batch_write([Delete(Key(item["pk"], item["sk"])) for item in items])
         return not whole
 
@@ -124,7 +131,11 @@ class Fold:
                     plans.append(self._plan(run_id, metric, listing, columns))
                 except SegmentReplaced:
                     continue  # another folder was here: this metric waits for the next attempt
-            self._table.batch_write([put for plan in plans for put in plan.puts])
+            puts = [put for plan in plans for put in plan.puts]
+            journal = put_journal(run_id, [put.key for put in puts], _replaced(run_id, plans))
+            if puts:
+                self._table.put(journal)
+            self._table.batch_write(puts)
             replaced: list[Key] = []
             for plan in plans:
                 try:
@@ -135,9 +146,11 @@ class Fold:
                     listed = {keys.segment(run_id, plan.metric, segment.name) for segment in standing}
                     replaced += [put.key for put in plan.puts if put.key not in listed]
                     continue
-                replaced += [keys.segment(run_id, plan.metric, old.name) for old in plan.replaced]
+                replaced += _replaced(run_id, [plan])
                 del left[plan.metric]
             self._table.batch_write([Delete(key) for key in replaced])
+            if puts:
+                self._table.delete(Delete(journal.key))
             if not left:
                 return
         raise TemporarilyUnavailable("Too many folders at once worked on the same run.")
@@ -159,6 +172,10 @@ class Fold:
         segments = (*kept, *(segment for segment, _ in made))
         nothing = columns.cut(0, 0)
         return _Plan(metric, [put for _, put in made], Listing(version, segments, nothing), absorbed)
+
+
+def _replaced(run_id: str, plans: Sequence[_Plan]) -> list[Key]:
+    return [keys.segment(run_id, plan.metric, old.name) for plan in plans for old in plan.replaced]
 
 
 def _by_metric(items: Sequence[Item]) -> dict[str, list[Row]]:

@@ -21,7 +21,7 @@ from cairn.storage.codec import (
     encode_series,
 )
 from cairn.storage.expr import Absent, eq
-from cairn.storage.table import Item, Put, Table
+from cairn.storage.table import Delete, Item, Key, Put, Table
 
 MAX_POINTS = 30_000
 """Points of one segment at most."""
@@ -77,6 +77,40 @@ def put_listing(run_id: str, metric: str, listing: Listing) -> Put:
     if listing.inline.timestamps:
         item["b"] = encode(listing.inline)
     return Put(item, eq("v", listing.version - 1) if listing.version > 1 else Absent())
+
+
+def put_journal(run_id: str, written: Sequence[Key], replaced: Sequence[Key]) -> Put:
+    """The segments that a fold is about to write, and to delete after that."""
+    content = encode_json([key.sk for key in (*written, *replaced)])
+    key = keys.fold_journal(run_id, content)
+    return Put({"pk": key.pk, "sk": key.sk, "f": FORMAT, "b": content})
+
+
+def clear(table: Table, journal: Item) -> None:
+    """Delete what a fold that was cut short wrote and did not list, or replaced and did not delete.
+
+    1 BatchGetItem of the listings, 1 BatchWriteItem per 25 segments that no listing names, 1 DeleteItem. A
+    segment is named for the version that first lists it: one of a version that stands, or stood, and is not
+    listed, never will be. One of a later version may be about to be listed by a fold that is under way: it
+    stays, and the journal with it, until a later fold.
+    """
+    segments = [Key(journal["pk"], sk) for sk in decode_json(journal["b"])]
+    of = {key: Key(key.pk, key.sk.rsplit("#", 2)[0]) for key in segments}
+    found = table.batch_get(list(dict.fromkeys(of.values())))
+    listings = {key: listing_of(found.get(key)) for key in of.values()}
+    dropped: list[Key] = []
+    undecided = False
+    for key, listing_key in of.items():
+        name, listing = key.sk[len(listing_key.sk) + 1 :], listings[listing_key]
+        if any(segment.name == name for segment in listing.segments):
+            continue
+        if keys.version_of(name) > listing.version:
+            undecided = True
+        else:
+            dropped.append(key)
+    table.batch_write([Delete(key) for key in dropped])
+    if not undecided:
+        table.delete(Delete(Key(journal["pk"], journal["sk"])))
 
 
 def encode(columns: Columns) -> bytes:

@@ -19,6 +19,7 @@
     metric log                 R#<run>        L#<time>#<content hash>
     folded log of a metric     R#<run>        H#<metric>
     segment of it              R#<run>        H#<metric>#<version>#<content hash>
+    fold that is under way     R#<run>        J#<content hash>
     its index entries          R#<run>        I
     pieces of them             R#<run>        I#<version>#<content hash>
     logged model head, facts   M#<model>      as those of a run
@@ -76,6 +77,7 @@ FACTS_PREFIX = "F#"
 LATEST_PREFIX = "M#"
 LOG_PREFIX = "L#"
 FOLDED_PREFIX = "H#"
+JOURNAL_PREFIX = "J#"
 INVENTORY = "I"
 RUNS, VERSIONS = "R#", "RV#"
 """What the partitions of runs, and those of model versions, begin with."""
@@ -232,6 +234,16 @@ def segment_name(version: int, content: bytes) -> str:
     """A segment is named for its content, and for the version that first lists it: no two versions share a
     name, so that who drops an old version's segment cannot hit one that a later version lists."""
     return f"{version:08x}#{hashlib.sha256(content).hexdigest()[:16]}"
+
+
+def version_of(name: str) -> int:
+    """The version that first lists the segment of this name."""
+    return int(name.partition("#")[0], 16)
+
+
+def fold_journal(run_id: str, content: bytes) -> Key:
+    """Of the segments that one fold writes and drops."""
+    return Key(run_partition(run_id), f"{JOURNAL_PREFIX}{hashlib.sha256(content).hexdigest()[:16]}")
 
 
 def model_name_guard(name: str) -> Key:
