@@ -155,7 +155,7 @@ def test_the_sliding_window_finds_a_burst_across_seconds() -> None:
 
 
 def test_a_short_life_writes_small_entries_alone_to_what_its_experiment_shares(recorder: Recorder) -> None:
-    """Create, 3 calls, finish, index: to each shared key one unit, an entry's; to the default order's three."""
+    """Create, 3 calls, finish, index: one unit to each shared key, an entry; three to the default order."""
     shared: Counter[str] = Counter()
     for event in recorder.life(3):
         kind, pk = event.load

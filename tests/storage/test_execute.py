@@ -8,7 +8,7 @@ import math
 import os
 import random
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -24,12 +24,14 @@ from cairn.search.match import run_filter
 from cairn.search.order import run_ordering
 from cairn.search.plan import Pause, Search, plan
 from cairn.storage.budget import BOUNDS, Bounds
+from cairn.storage.engine import EngineTable
 from cairn.storage.execute import RunIndex
 from cairn.storage.indexer import Indexer
 from cairn.storage.meter import Meter
 from cairn.storage.table import Table
 from tests.storage.engines import open_table
 from tests.storage.stores import NOW, Aggregates, aggregates
+from tests.storage.test_search_races import Watched
 
 LONG = "l" * 128
 TEXTS = [
@@ -109,6 +111,7 @@ EXAMPLES = int(os.environ.get("SEARCH_EXAMPLES", "10"))
 TINY = Bounds(
     units=12,
     overdraft=2,
+    page=3,
     probe=4,
     trial=3,
     worth=8,
@@ -122,7 +125,7 @@ TINY = Bounds(
 """Every search pauses many times, whatever it does."""
 
 LEAST = Bounds(
-    units=1, overdraft=0, probe=1, trial=1, worth=0, reserve=1, sieved=1, group=1, most=1, carried=1
+    units=1, overdraft=0, page=1, probe=1, trial=1, worth=0, reserve=1, sieved=1, group=1, most=1, carried=1
 )
 
 
@@ -185,9 +188,7 @@ class World:
 
     def log(self, run_id: str) -> None:
         pick = self.random.choice
-        steps = [
-            changes.set_tags([("t", pick(TEXTS)), ("mlflow.runName", pick(NAMES))][: pick([0, 1, 2])])
-        ]
+        steps = [changes.set_tags([("t", pick(TEXTS)), ("mlflow.runName", pick(NAMES))][: pick([0, 1, 2])])]
         if pick([True, False]):
             steps.append(changes.update_info(pick(["FINISHED", "FAILED"]), pick([1, 3, 5]), None))
         if pick([True, False]):
@@ -275,7 +276,7 @@ def expected(made: World, tree: str, orders: Sequence[str], view: str) -> list[s
 
 
 @pytest.fixture
-def sqlite(tmp_path: Path) -> Iterator[Table]:
+def sqlite(tmp_path: Path) -> Iterator[EngineTable]:
     with open_table("sqlite", tmp_path, Meter()) as opened:
         yield opened
 
@@ -329,14 +330,20 @@ def test_pauses_lose_nothing(sqlite: Table, orders: list[str], bounds: Bounds) -
 
 
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None, max_examples=EXAMPLES)
-@given(st.integers(0, 10_000), st.sampled_from([BOUNDS, TINY, LEAST]), st.data())
+@given(st.integers(0, 10_000), st.sampled_from([BOUNDS, replace(BOUNDS, page=2), TINY, LEAST]), st.data())
 def test_every_run_that_stays_as_it_is_comes_once(
-    sqlite: Table, seed: int, bounds: Bounds, data: Any
+    sqlite: EngineTable, seed: int, bounds: Bounds, data: Any
 ) -> None:
     """While others, among them the run at the cursor, are created, finished, changed, deleted and restored
-    between pages, and all of them indexed in between."""
+    between pages, and all of them indexed in between, and between the requests of a page."""
     made = world(sqlite, seed, steps=30, quiet=90_000)
     rng = made.random
+
+    def now_and_then() -> None:
+        if rng.random() < 0.2:
+            made.indexer.sweep(rng.choice(made.experiments), limit=rng.randrange(1, 8))
+
+    watched = Watched(sqlite.engine, now_and_then)
     for _ in range(3):
         tree = " AND ".join(data.draw(st.lists(st.sampled_from(COMPARISONS), max_size=2)))
         orders = data.draw(st.sampled_from(ORDERS))
@@ -344,7 +351,7 @@ def test_every_run_that_stays_as_it_is_comes_once(
         size = data.draw(st.sampled_from([1, 3, 10]))
         began, changed = places(made, tree, orders, view), set[str]()
         answered: list[Run] = []
-        for number, page in enumerate(pages(made, sqlite, tree, orders, view, size, bounds)):
+        for number, page in enumerate(pages(made, watched, tree, orders, view, size, bounds)):
             assert number < 3_000, "the search does not end"
             answered += page
             if number > 20:
