@@ -11,7 +11,8 @@ from typing import Any
 import pytest
 
 from bench.load import RunSpec, load, run_id_of
-from bench.ui import Call, recording
+from bench.ui import REQUESTS, Call, recording
+from cairn.domain.release import MLFLOW_VERSION
 from cairn.http import handle
 from cairn.protocol.messages import metrics as messages
 from cairn.services.metrics import get_metric_history_bulk_interval
@@ -74,6 +75,11 @@ def experiments(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Mapping[in
 
 def requests(costs: Mapping[str, list[Units]]) -> dict[str, list[float]]:
     return {name: [cost[0] for cost in each] for name, each in costs.items()}
+
+
+def test_the_recording_is_of_this_mlflow() -> None:
+    """Another version's UI asks for other things: `python -m bench.ui_record` writes it anew."""
+    assert json.loads(REQUESTS.read_text())["mlflow"] == MLFLOW_VERSION
 
 
 def test_the_runs_table_costs_the_same_in_any_number_of_runs(experiments: Mapping[int, Experiment]) -> None:
