@@ -10,7 +10,10 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from aws_cdk import App, CfnOutput, Stack
+from aws_cdk.assertions import Template
 
+from infra.constructs.experiment_share import ExperimentShare
 from infra.settings import Settings
 from tests.e2e.deployment import ACCOUNT
 from tests.e2e.stage import Deployment, deployment
@@ -73,3 +76,34 @@ def test_a_share_from_its_command_to_its_end(deployed: Deployment) -> None:
     ended = share(deployed, "Owner", "delete", "fraud")
     assert ended.returncode == 0, ended.stderr
     assert within(PATIENCE_S, lambda: not sees(deployed, "Reader", "fraud/a"))
+
+
+def test_a_share_that_a_stack_declares(deployed: Deployment, tmp_path: Path) -> None:
+    stack = Stack(App(outdir=str(tmp_path)), "Declared")
+    declared = ExperimentShare(
+        stack,
+        "Churn",
+        deployment="shares",
+        share_name="churn",
+        experiments=["churn"],
+        principals=[ACCOUNT],
+        roles=["Other"],
+    )
+    CfnOutput(stack, "Parameter", value=declared.parameter_arn)
+    whole = Template.from_stack(stack).to_json()
+    # Without what asks for the CDK's bootstrap: there is no asset.
+    template = {name: whole[name] for name in ("Resources", "Outputs")}
+    cloudformation = deployed.emulator.client("cloudformation")
+    cloudformation.create_stack(StackName="Declared", TemplateBody=json.dumps(template))
+    cloudformation.get_waiter("stack_create_complete").wait(
+        StackName="Declared", WaiterConfig={"Delay": 1, "MaxAttempts": 60}
+    )
+    (output,) = cloudformation.describe_stacks(StackName="Declared")["Stacks"][0]["Outputs"]
+    assert output["OutputValue"].endswith(":parameter/cairn/shares/shares/churn")
+    assert within(PATIENCE_S, lambda: sees(deployed, "Other", "churn"))
+    assert not sees(deployed, "Reader", "churn")
+    shown = json.loads(share(deployed, "Owner", "show", "churn", "--json").stdout)["share"]
+    assert ":stack/Declared/" in shown["declared_by"]
+
+    cloudformation.delete_stack(StackName="Declared")
+    assert within(PATIENCE_S, lambda: not sees(deployed, "Other", "churn"))

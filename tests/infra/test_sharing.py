@@ -1,16 +1,22 @@
 """What reconciles shares: what calls for it, what it may touch, what it is told."""
 
 import json
+from pathlib import Path
 from typing import Any
+
+from aws_cdk import App, Stack
+from aws_cdk.assertions import Template
 
 from cairn.settings import Settings as CoreSettings
 from cairn.sharing.reconcile import GRACE_MS
 from cairn.sharing.shares import Here
 from cairn.storage import keys
 from infra import permissions
+from infra.constructs.experiment_share import ExperimentShare, export_of
 from infra.constructs.sharing import RAM_CALLS, TIMEOUT_S
 from tests.infra.synthesis import Assembly
 from tests.infra.test_permissions import as_list, statements
+from tests.sharing.test_declared import PROPERTIES
 
 
 def only(assembly: Assembly, kind: str, name: str) -> dict[str, Any]:
@@ -120,3 +126,32 @@ def test_the_api_calls_for_it_and_may_do_nothing_else_with_it(default: Assembly)
         if owner == "Tracking" and "lambda:InvokeFunction" in as_list(one["Action"])
     ]
     assert any("SharingReconciler" in call for call in calls)
+
+
+def test_who_keeps_declared_shares_writes_records_alone(default: Assembly) -> None:
+    statement = held(default, "dynamodb:PutItem", "SharingDeclarer")
+    assert statement["Condition"]["ForAllValues:StringLike"] == {"dynamodb:LeadingKeys": ["W#R"]}
+    outputs = default.templates["Api"]["Outputs"].values()
+    (output,) = [one for one in outputs if one.get("Export", {}).get("Name") == export_of("prod")]
+    assert "SharingDeclarer" in json.dumps(output["Value"])
+
+
+def test_the_construct_asks_for_what_the_function_reads(tmp_path: Path) -> None:
+    stack = Stack(App(outdir=str(tmp_path)), "Shares")
+    share = ExperimentShare(
+        stack,
+        "Fraud",
+        deployment="prod",
+        share_name="fraud",
+        permission="WRITE",
+        principals=PROPERTIES["Principals"],
+        experiments=PROPERTIES["Experiments"],
+        models=PROPERTIES["Models"],
+        roles=PROPERTIES["Roles"],
+    )
+    (resource,) = Template.from_stack(stack).to_json()["Resources"].values()
+    properties = resource["Properties"]
+    assert properties.pop("ServiceToken") == {"Fn::ImportValue": export_of("prod")}
+    assert properties.pop("ServiceTimeout") == "120"
+    assert properties == PROPERTIES
+    assert "ParameterArn" in json.dumps(stack.resolve(share.parameter_arn))

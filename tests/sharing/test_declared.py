@@ -1,20 +1,15 @@
 """Shares that stacks declare: CloudFormation's requests, the function at the front, the construct."""
 
-import json
 from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from aws_cdk import App, Stack
-from aws_cdk.assertions import Template
 
 from cairn.errors import CairnError, InvalidParameterValue, ResourceAlreadyExists
 from cairn.services.declared import Declarer
-from infra.constructs.experiment_share import ExperimentShare, export_of
 from tests.access.worlds import a_world
-from tests.infra.synthesis import Assembly, synthesise
 from tests.infra.test_bootstrap import CONTEXT, answers
 from tests.sharing.test_api import Owned
 from tests.upkeep.test_handlers import function
@@ -133,47 +128,3 @@ def test_the_function_tells_cloudformation(
     assert (removed["Status"], removed["PhysicalResourceId"]) == ("SUCCESS", "no-share")
     assert made["PhysicalResourceId"].startswith("fraud/")
     assert made["Data"] == {"ParameterArn": "arn:p/fraud"}
-
-
-def test_the_construct_asks_for_what_the_function_reads(declarer: Declarer, tmp_path: Path) -> None:
-    stack = Stack(App(outdir=str(tmp_path)), "Shares")
-    share = ExperimentShare(
-        stack,
-        "Fraud",
-        deployment="prod",
-        share_name="fraud",
-        principals=["444455556666"],
-        experiments=["fraud/*"],
-        experiment_ids=["7"],
-        models=["m"],
-        prompts=["p"],
-        roles=["Trainer"],
-    )
-    template = Template.from_stack(stack).to_json()
-    (resource,) = template["Resources"].values()
-    properties = resource["Properties"]
-    assert properties.pop("ServiceToken") == {"Fn::ImportValue": export_of("prod")}
-    assert properties.pop("ServiceTimeout") == "120"
-    assert properties.keys() == PROPERTIES.keys()
-    declarer.declare({**request("Create"), "ResourceProperties": properties})
-    assert "ParameterArn" in json.dumps(stack.resolve(share.parameter_arn))
-
-
-@pytest.fixture(scope="module")
-def deployed(tmp_path_factory: pytest.TempPathFactory) -> Assembly:
-    from infra.settings import Settings
-
-    return synthesise(Settings(), tmp_path_factory.mktemp("declared") / "cdk.out")
-
-
-def test_the_deployment_exports_a_function_that_writes_records_alone(deployed: Assembly) -> None:
-    outputs = deployed.templates["Api"]["Outputs"].values()
-    (output,) = [one for one in outputs if one.get("Export", {}).get("Name") == export_of("prod")]
-    assert "SharingDeclarer" in json.dumps(output["Value"])
-    (policy,) = [
-        resource["Properties"]["PolicyDocument"]["Statement"]
-        for name, resource in deployed.resources("Api", "AWS::IAM::Policy").items()
-        if name.startswith("SharingDeclarer")
-    ]
-    (on_table,) = [one for one in policy if "dynamodb:PutItem" in one["Action"]]
-    assert on_table["Condition"]["ForAllValues:StringLike"] == {"dynamodb:LeadingKeys": ["W#R"]}
