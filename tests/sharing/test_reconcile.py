@@ -13,6 +13,7 @@ from cairn.domain.access import Pattern, Permission
 from cairn.domain.grants import Grant
 from cairn.sharing.ram import Unavailable
 from cairn.sharing.reconcile import GRACE_MS, Report
+from mlflow_cairn.parameter import Shared, checked
 from tests.sharing.ram_fake import ORGANISATION, ORGANISATION_ID, OWNER, refusal, unit_arn
 from tests.sharing.stage import ALICE, BOB, CAROL, HERE, URI, Stage
 
@@ -72,11 +73,13 @@ def test_the_parameter_says_where_and_which_and_no_more(stage: Stage) -> None:
     (name,) = stage.world.parameters
     assert name == "/cairn/prod/shares/fraud"
     assert json.loads(stage.world.parameters[name]) == {
-        "cairn": 1,
-        "uri": URI,
+        "version": 1,
+        "url": URI,
         "region": "eu-central-1",
         "share": share.share_id,
     }
+    followed = checked(stage.world.parameters[name], "eu-central-1", [])
+    assert followed == Shared(URI, "eu-central-1", share.share_id), "by the consumer's plugin"
     assert HERE.parameter_arn(share) == f"arn:aws:ssm:eu-central-1:{OWNER}:parameter{name}"
 
 
@@ -310,7 +313,7 @@ def test_a_tampered_parameter_changes_nothing_and_is_put_right(
     stage.settled()
     name = HERE.parameter(stage.shares.get("fraud"))
     held, grants = stage.world.parameters[name], stage.held(ALICE)
-    forged = {"uri": "https://evil.example", "principals": [BOB], "permission": "MANAGE"}
+    forged = {"url": "https://evil.example", "principals": [BOB], "permission": "MANAGE"}
     stage.world.parameters[name] = json.dumps(forged)
     stage.run()
     assert stage.holders() == {ALICE}

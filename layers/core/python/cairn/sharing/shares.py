@@ -68,8 +68,9 @@ class Here:
         return f"arn:{self.partition}:ram::aws:permission/AWSRAMDefaultPermissionSSMParameterReadOnly"
 
     def pointer(self, share: Share) -> Mapping[str, object]:
-        """What the parameter says: where to call. Nothing is decided by it."""
-        return {"cairn": 1, "uri": self.uri, "region": self.region, "share": share.share_id}
+        """What the parameter says: where to call. Nothing is decided by it. The plugin on a consumer's
+        machine reads it (client/mlflow_cairn/parameter.py)."""
+        return {"version": 1, "url": self.uri, "region": self.region, "share": share.share_id}
 
 
 @dataclass(slots=True)
