@@ -13,8 +13,10 @@ from cairn.domain import shares as rules
 from cairn.domain.shares import Found, LastRun
 from cairn.local import share as command
 from mlflow_cairn import server
+from mlflow_cairn.parameter import Shared, checked
 from mlflow_cairn.server import Failed
 from tests.access.worlds import OWNER, a_world
+from tests.sharing.stage import URI, Stage
 from tests.sharing.test_api import Owned
 
 CREATE = [
@@ -199,6 +201,12 @@ def test_the_server_is_the_one_of_the_environment(
         with pytest.raises(SystemExit):
             command.main(["share", "list"])
     capsys.readouterr()
+
+
+def test_what_is_shared_is_followed_by_the_consumers_plugin(stage: Stage) -> None:
+    made = stage.settled()
+    (value,) = stage.world.parameters.values()
+    assert checked(value, "eu-central-1", []) == Shared(URI, "eu-central-1", made.share_id)
 
 
 def test_the_command_is_one_of_cairns() -> None:

@@ -13,7 +13,6 @@ from cairn.domain.access import Pattern, Permission
 from cairn.domain.grants import Grant
 from cairn.sharing.ram import Unavailable
 from cairn.sharing.reconcile import GRACE_MS, Report
-from mlflow_cairn.parameter import Shared, checked
 from tests.sharing.ram_fake import ORGANISATION, ORGANISATION_ID, OWNER, refusal, unit_arn
 from tests.sharing.stage import ALICE, BOB, CAROL, HERE, URI, Stage
 
@@ -78,8 +77,6 @@ def test_the_parameter_says_where_and_which_and_no_more(stage: Stage) -> None:
         "region": "eu-central-1",
         "share": share.share_id,
     }
-    followed = checked(stage.world.parameters[name], "eu-central-1", [])
-    assert followed == Shared(URI, "eu-central-1", share.share_id), "by the consumer's plugin"
     assert HERE.parameter_arn(share) == f"arn:aws:ssm:eu-central-1:{OWNER}:parameter{name}"
 
 
