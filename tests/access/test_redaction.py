@@ -174,6 +174,24 @@ def test_no_filter_of_versions_finds_a_run_or_source_that_is_not_seen(two: Two) 
     assert found(two.guest, f"run_id = '{run}'")[0] == 1
 
 
+def test_a_filter_looks_at_the_experiments_of_many_versions_at_once(two: Two) -> None:
+    two.owner.made("registered-models/create", {"name": "fraud"})
+    two.world.grant(GUEST, READ, named("models", "fraud"))
+    counted = []
+    for number in range(12):
+        experiment = two.owner.experiment(f"secret {number}")
+        run = two.owner.run(experiment)
+        source = f"mlflow-artifacts:/{experiment}/{run}/artifacts"
+        two.owner.made("model-versions/create", {"name": "fraud", "source": source, "run_id": run})
+        query = {"filter": "source_path LIKE 'mlflow-artifacts:/model-versions/%'"}
+        path = "/api/2.0/mlflow/model-versions/search"
+        two.guest.measured("GET", path, query=query)
+        reply, requests = two.guest.measured("GET", path, query=query)
+        assert len(reply.json["model_versions"]) == number + 1
+        counted.append(requests.requests)
+    assert counted[1] == counted[-1]
+
+
 def test_tags_note_nothing_that_is_not_seen(two: Two) -> None:
     """Prompts linked to runs and models; runs and experiments associated with prompts."""
     prompts = [{"name": "mine", "version": "1"}, {"name": "secret", "version": "2"}]

@@ -77,7 +77,8 @@ class ModelSearch:
 @dataclass(frozen=True, slots=True)
 class VersionSearch:
     """``walk`` is the first thing to order by: name, version, or one of the timestamps. ``prompts``:
-    whether names with prompts are seen."""
+    whether names with prompts are seen. ``look`` is shown the versions that ``meets`` will be asked of
+    next, as many as are read together."""
 
     prompts: bool
     names: tuple[str, ...] | None
@@ -89,6 +90,7 @@ class VersionSearch:
     ascending: bool
     after: Position | None
     expected: int
+    look: Callable[[Sequence[ModelVersion]], None] = lambda _: None
 
 
 def read_model_filter(source: str | None) -> Filter:

@@ -113,6 +113,16 @@ def of_runs(stores: Stores, runs: Sequence[Json]) -> None:
         notes.hide(sight, run["data"])
 
 
+def look_at_versions(stores: Stores, versions: Sequence[ModelVersion]) -> None:
+    """At what ``hidden_version`` will ask of each, in one request."""
+    sight = Sight(stores)
+    sight.look(
+        experiment
+        for version in versions
+        for experiment in (experiment_of_run(version.run_id or ""), sight.experiment_of(version.source))
+    )
+
+
 def hidden_version(stores: Stores, version: ModelVersion) -> ModelVersion:
     """As a filter may know it. 1 BatchGetItem for each experiment that was not asked for before."""
     sight = Sight(stores)

@@ -65,7 +65,7 @@ def search_model_versions(stores: Stores, caller: Caller, request: SearchModelVe
 
 def _of_what_is_seen(stores: Stores, search: meaning.VersionSearch) -> meaning.VersionSearch:
     """The same search of versions as this caller is shown them: a run or source that it does not see is
-    found by no filter. 1 BatchGetItem for the runs that are asked for, and for each other experiment."""
+    found by no filter. 1 BatchGetItem for the runs that are asked for, and per 99 versions read."""
     runs = search.run_ids
     if runs is not None and search.names is None:  # else the versions of a name are read, whatever the runs
         sight = Sight(stores)
@@ -74,6 +74,7 @@ def _of_what_is_seen(stores: Stores, search: meaning.VersionSearch) -> meaning.V
     return replace(
         search,
         run_ids=runs,
+        look=lambda versions: lineage.look_at_versions(stores, versions),
         meets=lambda version: search.meets(lineage.hidden_version(stores, version)),
     )
 

@@ -83,10 +83,11 @@ class Versions:
         whole = [(row.model, row.version) for row in rows if row.version is not None]
         marks = self._marks((model, version.info) for model, version in whole)
         tags = long_tags(self._reader.table, [version for _, version in whole])
-        for model, version in whole:
-            entity = model_version(model, version, tags.get(version.key.pk, {}), marks)
-            if search.meets(entity):
-                yield entity
+        entities = [
+            model_version(model, version, tags.get(version.key.pk, {}), marks) for model, version in whole
+        ]
+        search.look(entities)
+        yield from filter(search.meets, entities)
 
     def _sees(self, model: Model) -> bool:
         hidden = model.info.prompts > 0 and not self._search.prompts
