@@ -94,7 +94,7 @@ def checked(value: str, region: str, named: Iterable[str]) -> Shared:
     is_gateway = gateway_region(host) == region and port == "443"
     if not is_gateway and origin not in hosts_of(named):
         raise _distrust(
-            f"it leads to {origin}, which is no host of API Gateway in {region}. If you trust it, add it to "
+            f"it leads to {origin}, no host of API Gateway in {region}. If you trust it, add it to "
             f"{HOSTS_VARIABLE}"
         )
     return Shared(origin + found["path"].rstrip("/"), region, share)

@@ -98,6 +98,14 @@ def test_a_host_that_nobody_named_gets_nothing(gateway: Front, monkeypatch: pyte
     assert MlflowClient(gateway.uri).get_experiment("0").name == "Default"
 
 
+def _experiment(client: MlflowClient) -> object:
+    return client.create_experiment("lost")
+
+
+def _prompt(client: MlflowClient) -> object:
+    return client.create_prompt("lost prompt").name
+
+
 def _run(client: MlflowClient) -> object:
     return client.create_run("0", tags={"which": "lost"}).info.run_id
 
@@ -117,6 +125,8 @@ def _version(client: MlflowClient) -> object:
 
 def _count(client: MlflowClient) -> dict[str, int]:
     return {
+        "experiments": len(client.search_experiments(filter_string="name = 'lost'")),
+        "prompts": len(client.search_prompts("name = 'lost prompt'")),
         "runs": len(client.search_runs(["0"], "tags.which = 'lost'")),
         "logged models": len(client.search_logged_models(["0"], "name = 'lost'")),
         "models": len(client.search_registered_models("name = 'lost'")),
@@ -126,6 +136,8 @@ def _count(client: MlflowClient) -> dict[str, int]:
 
 PATHS = creation.CREATES
 CREATES = {
+    "experiments": _experiment,
+    "prompts": _prompt,
     "runs": _run,
     "logged models": _logged_model,
     "models": _registered_model,

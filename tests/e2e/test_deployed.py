@@ -39,6 +39,7 @@ STAGE = "e2e"
 INDEXED_S = 60
 """A bound, not an expectation: quiet, margin, and two polls of the emulator make about ten seconds."""
 CREATE_RUN = "/api/2.0/mlflow/runs/create"
+MINT = "/api/3.0/cairn/tokens/create"
 HOOK: Mapping[str, Any] = {
     "name": "deploy",
     "url": f"https://{PUBLIC}/hooks?team=ml",
@@ -49,9 +50,11 @@ HOOK: Mapping[str, Any] = {
 
 @pytest.fixture(scope="module")
 def deployed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployment]:
-    with deployment(tmp_path_factory.mktemp("deployed"), Settings(stage=STAGE)) as made:
+    with deployment(tmp_path_factory.mktemp("deployed"), Settings(stage=STAGE, tokens=True)) as made:
         invoke = made.invoke
         read = {**invoke, "Resource": str(invoke["Resource"]).removesuffix("/*/*") + "/GET/*"}
+        mint = str(invoke["Resource"]).removesuffix("/*/*") + f"/POST{MINT}"
+        no_tokens = {**invoke, "Effect": "Deny", "Resource": mint}
         objects = {
             "Effect": "Allow",
             "Action": ["s3:GetObject", "s3:PutObject", "s3:ListBucket"],
@@ -61,6 +64,7 @@ def deployed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployment]:
         made.add_user("reader", read)
         made.add_user("eve", objects)
         made.add_user("guest", invoke)
+        made.add_user("tokenless", invoke, no_tokens)
         yield made
 
 
@@ -182,6 +186,55 @@ def test_the_plugin_signs_files_and_needs_no_rights_on_the_bucket(deployed: Depl
     seen = json.loads(ended.stdout)
     assert (seen["scheme"], seen["models"]) == ("s3", ["guests model"])
     assert seen["equal"] == ["empty", "parts", "sub dir/ü 1"]
+
+
+def test_a_token_trains_where_nothing_can_sign(deployed: Deployment) -> None:
+    """Minted by a signature; then through the authorizer, without any AWS credentials, files by presigned
+    URLs; void from the moment of its revocation."""
+    minted = deployed.send("guest", "POST", MINT, b'{"permission": "WRITE"}').json()
+    assert minted["principal"].endswith(":user/guest")
+    environment = deployed.environment("guest") | {
+        "MLFLOW_TRACKING_URI": f"{deployed.uri}/t",
+        "MLFLOW_TRACKING_TOKEN": minted["token"],
+        "MLFLOW_TRACKING_AUTH": "cairn",
+        "AWS_EC2_METADATA_DISABLED": "true",
+        "REQUESTS_CA_BUNDLE": str(deployed.emulator.certificate),
+    }
+    for name in ("MLFLOW_TRACKING_AWS_SIGV4", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+        del environment[name]
+    flow = Path(__file__).parents[1] / "client" / "flow.py"
+    ended = subprocess.run(
+        [sys.executable, str(flow), "tokens"],
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=180,
+        check=False,
+    )
+    assert ended.returncode == 0, ended.stderr + deployed.emulator.log.read_text()[-4000:]
+    assert json.loads(ended.stdout)["equal"] == ["empty", "parts", "sub dir/ü 1"]
+    bearer = {"Authorization": f"Bearer {minted['token']}"}
+    who = "/t/api/3.0/cairn/whoami"
+    assert deployed.unsigned("GET", who, headers=bearer).json()["ceiling"] == "WRITE"
+    assert deployed.unsigned("GET", "/t/version", headers=bearer).text == "3.17.2"
+    again = deployed.unsigned("POST", f"/t{MINT}", b"{}", bearer | {"Content-Type": "application/json"})
+    assert_refused(again, 403, "PERMISSION_DENIED")
+    assert deployed.send("guest", "POST", "/api/3.0/cairn/tokens/revoke", b"{}").status_code == 200
+    assert_refused(deployed.unsigned("GET", who, headers=bearer), 401, "UNAUTHENTICATED")
+
+
+def test_what_is_no_token_is_refused_in_mlflows_shape(deployed: Deployment) -> None:
+    for header in ("Bearer x", "Bearer cairn_" + "A" * 65, "Basic YTpi"):
+        refused = deployed.unsigned("GET", "/t/version", headers={"Authorization": header})
+        assert_refused(refused, 401, "UNAUTHENTICATED")
+    assert_refused(deployed.unsigned("GET", "/t/version"), 401, "UNAUTHENTICATED")
+    signed = deployed.send("ada", "GET", "/t/api/2.0/mlflow/experiments/get?experiment_id=0")
+    assert_refused(signed, 401, "UNAUTHENTICATED")
+
+
+def test_a_policy_may_deny_the_minting_of_tokens(deployed: Deployment) -> None:
+    assert deployed.send("tokenless", "GET", "/api/3.0/cairn/whoami").status_code == 200
+    assert deployed.send("tokenless", "POST", MINT, b"{}").status_code == 403
 
 
 def test_a_policy_may_allow_reading_alone(deployed: Deployment) -> None:
