@@ -30,6 +30,7 @@ from cairn.storage.indexer import Indexer, wanted_entries
 from cairn.storage.meter import Meter
 from cairn.storage.retry import Retry, Throttled
 from cairn.storage.table import Key, Query
+from infra.constructs.upkeep import INDEXER_TIMEOUT_S
 from tests.storage.engines import sqlite_table
 from tests.storage.faults import Crash, FaultyEngine, FaultyTable
 from tests.storage.stores import NOW, Aggregates, aggregates
@@ -282,6 +283,54 @@ def test_a_pass_that_stalls_anywhere_loses_and_forgets_nothing(
         world.index(table)
         stalled = engine.stalled
         world.search()
+        world.settle()
+        world.holds()
+    assert number > 6
+
+
+class DyingEngine(StallingEngine):
+    """Others act before its n-th request, which is its last."""
+
+    def _carry_out(self, request: Callable[..., Any], *arguments: Any) -> Any:
+        if self.stalled:
+            raise Crash
+        return super()._carry_out(request, *arguments)
+
+
+def a_reindexer(world: World) -> None:
+    seen = {key for key in world.entries() if key.sk.endswith(world.run)}
+    Indexer(world.table, world.clock).repair(world.run, seen)
+
+
+@pytest.mark.parametrize("meanwhile", [None, "a writer", "a restoration"])
+@pytest.mark.parametrize("then", [a_second_indexer, a_reindexer], ids=lambda then: then.__name__)
+def test_a_pass_that_stalls_for_as_long_as_it_may_live_and_dies_forgets_nothing(
+    worlds: Callable[[], World], then: Callable[[World], None], meanwhile: str | None
+) -> None:
+    """What it puts when its time is over would be in no list, had another one, which reads other facts,
+    taken over before."""
+    number, stalled = 0, True
+    while stalled:
+        number += 1
+        world = worlds()
+        world.wait()
+
+        def others(world: World = world) -> None:
+            if meanwhile == "a writer":
+                world.tag("newer")
+            if meanwhile == "a restoration":
+                world.stores.experiments.delete(world.experiment, NOW)
+                world.stores.experiments.restore(world.experiment, NOW)
+            world.clock.now += INDEXER_TIMEOUT_S * 1_000
+            then(world)
+
+        engine = DyingEngine(world.table, number, others)
+        try:
+            world.index(EngineTable(engine, Retry(sleep=lambda seconds: None)))
+        except Crash:
+            world.search()
+            assert world.entries() <= world.listed()
+        stalled = engine.stalled
         world.settle()
         world.holds()
     assert number > 6

@@ -19,8 +19,11 @@ Why no entry is forgotten, wherever passes and writers of one run stop, for good
 * *Orphaned*: an entry is listed before it is put. A pass is under way for a third of ``quiet`` at most
   without saying so again in the inventory, which fails once another has taken over, and nobody takes over
   before. A pass that finds itself overtaken after it has put entries lists them again and marks the run.
-  What remains is a process that stops for so long within one request, and then for good: it leaves a hint
-  that the facts contradict, which readers drop and ``reindex`` deletes.
+  A process that stops within the request that puts, and then for good, tells nobody; but a pass that wants
+  other entries has read other facts, of a write that marked the run anew, ``quiet`` ago: no function that
+  indexes lives for so long (60 s). What remains is a process on somebody's own machine that sleeps for more
+  than ``quiet`` just there: it leaves a hint that the facts contradict, which readers drop and ``reindex``
+  deletes.
 * *ABA*: a writer marks the run before it changes it, unless it finds a mark that is younger than a third of
   ``quiet``. If it finds the mark, and writes after 4, its write fails on the head's version and it starts
   over, reading the mark anew; a write to shards alone does not touch the head, but ends within the other
