@@ -6,6 +6,7 @@ search-datasets (its proto has an ``/api`` path without the slash, which nobody 
 logged models.
 """
 
+from cairn.protocol.access_routes import ACCESS
 from cairn.protocol.messages import (
     artifacts,
     experiments,
@@ -486,6 +487,7 @@ ROUTES: tuple[Route, ...] = (
     *_ARTIFACT_ROUTES,
     *_REGISTRY,
     *WEBHOOKS,
+    *ACCESS,
     *SHARES,
     *TOKENS,
     *UI_ROUTES,
