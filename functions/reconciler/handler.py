@@ -8,8 +8,8 @@ from aws_lambda_powertools.logging.utils import copy_config_to_registered_logger
 from aws_lambda_powertools.metrics import MetricUnit
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
-from cairn.app import build_reconciler
 from cairn.settings import Settings
+from cairn.shares import build_reconciler
 
 logger = Logger()
 copy_config_to_registered_loggers(logger, include={logging.getLogger("cairn").name})

@@ -7,8 +7,8 @@ from aws_lambda_powertools import Logger
 from aws_lambda_powertools.logging.utils import copy_config_to_registered_loggers
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
-from cairn.app import build_declarer
 from cairn.settings import Settings
+from cairn.shares import build_declarer
 from cairn.upkeep.stack import answer
 
 logger = Logger()

@@ -43,6 +43,7 @@ ARROWS = {
     "app": {
         "http",
         "services",
+        "shares",
         "upkeep",
         "events",
         "webhooks",
@@ -53,16 +54,17 @@ ARROWS = {
         "sharing",
         *BASE,
     },
-    "entrance": {"settings", "storage", "domain", "sharing"},
+    "shares": {"settings", "services", "storage", "domain", "sharing"},
+    "entrance": {"settings", "storage", "artifacts", "domain", "sharing"},
     "local": {"app", "http", "events", "webhooks", "domain", "errors", "settings"},
 }
 """From a part of the package to those that it may import, beside itself."""
 
-FUNCTIONS_IMPORT = {"app", "entrance", "http", "settings", "upkeep"}
+FUNCTIONS_IMPORT = {"app", "entrance", "shares", "http", "settings", "upkeep"}
 
 FOREIGN = {
     # local asks for credentials and says in one line which endpoint or file cannot be opened
-    "boto3": {"storage", "artifacts", "app", "local"},
+    "boto3": {"storage", "artifacts", "app", "entrance", "shares", "local"},
     "botocore": {"storage", "artifacts", "sharing", "app", "local"},
     "mypy_boto3_dynamodb": {"storage", "app"},
     "mypy_boto3_s3": {"artifacts", "app"},

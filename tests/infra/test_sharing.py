@@ -61,6 +61,14 @@ def test_a_run_that_failed_is_repeated_and_an_old_event_forgotten(default: Assem
     assert (config["MaximumRetryAttempts"], config["MaximumEventAgeInSeconds"]) == (2, 300)
 
 
+def test_the_alarms_watch_what_the_function_counts(default: Assembly) -> None:
+    service = told(default, "SharingReconciler")["POWERTOOLS_SERVICE_NAME"]
+    for name in ("ShareProblems", "UnmatchedShares"):
+        alarm = only(default, "AWS::CloudWatch::Alarm", f"Monitoring{name}")
+        assert alarm["Dimensions"] == [{"Name": "service", "Value": service}]
+        assert (alarm["Namespace"], alarm["EvaluationPeriods"]) == ("Cairn", 3)
+
+
 def test_a_run_ends_long_before_the_record_forgets_who_it_may_be_writing_for(default: Assembly) -> None:
     function = only(default, "AWS::Lambda::Function", "SharingReconciler")
     assert function["Timeout"] == TIMEOUT_S

@@ -42,7 +42,9 @@ def owned(tmp_path: Path) -> Iterator[Owned]:
 
 @pytest.fixture
 def declarer(owned: Owned) -> Declarer:
-    return Declarer(owned.world.app.stores)
+    stores = owned.world.app.stores
+    assert stores.shares is not None
+    return Declarer(stores.shares, stores.clock)
 
 
 def test_a_stack_makes_a_share_once(owned: Owned, declarer: Declarer) -> None:

@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
-from cairn import app
+from cairn import app, shares
+from cairn.services.declared import Declarer
 from cairn.settings import Settings
 from cairn.sharing import connect
 from cairn.sharing.ram import Unavailable
@@ -188,7 +189,8 @@ def test_a_deployment_is_wired_by_its_settings(tmp_path: Path, monkeypatch: pyte
     table = SqliteTable(tmp_path / "table.db")
     stage = Stage()
     clients = Clients(stage)
-    monkeypatch.setattr(app, "_table", lambda settings: table)
+    for root in (app, shares):
+        monkeypatch.setattr(root, "_table", lambda settings: table)
     monkeypatch.setattr("boto3.client", clients)
     settings = Settings(
         CAIRN_TABLE="t",
@@ -200,16 +202,17 @@ def test_a_deployment_is_wired_by_its_settings(tmp_path: Path, monkeypatch: pyte
         CAIRN_URI=URI,
         CAIRN_ORGANIZATIONS_ROLE="role",
     )
-    shares = app.build(settings).stores.shares
-    assert shares is not None
-    assert (shares.place.account, shares.place.reads_organizations) == (OWNER, True)
-    assert shares.parameter("fraud") == f"{SHARES}/fraud"
+    wired = app.build(settings).stores.shares
+    assert wired is not None
+    assert (wired.place.account, wired.place.reads_organizations) == (OWNER, True)
+    assert wired.parameter("fraud") == f"{SHARES}/fraud"
     assert Here.of(SHARES, URI) == HERE
-    shares.nudge()
+    wired.nudge()
     assert clients.invoked[0]["FunctionName"] == "reconciler"
-    shares.store.create(stage.share())
-    assert app.build_reconciler(settings).run().shares == 1
+    wired.store.create(stage.share())
+    assert shares.build_reconciler(settings).run().shares == 1
     assert list(stage.world.parameters) == ["/cairn/prod/shares/fraud"]
     assert app.build(settings.model_copy(update={"shares": ""})).stores.shares is None
+    assert isinstance(shares.build_declarer(settings), Declarer)
     table.close()
     stage.close()

@@ -18,13 +18,11 @@ from typing import TYPE_CHECKING, Any, cast
 
 from cairn.domain.access import DEPLOYMENT
 from cairn.domain.clock import system_clock
-from cairn.domain.shares import Place
 from cairn.domain.webhooks import Webhook
 from cairn.errors import CairnError
 from cairn.http import App
 from cairn.services.ports import ArtifactStore, BlobStore, Carriage, Stores
 from cairn.services.registry_ports import Registry
-from cairn.services.share_ports import Shares
 from cairn.services.webhook_ports import Webhooks
 from cairn.settings import Settings
 from cairn.sharing.authorize import Authority, Owner, everything
@@ -45,7 +43,6 @@ from cairn.storage.registered_models import RegisteredModels
 from cairn.storage.registry_index import RegistryIndex
 from cairn.storage.retry import Retry
 from cairn.storage.runs import Runs
-from cairn.storage.shares import Shares as ShareItems
 from cairn.storage.table import Table
 from cairn.storage.together import SideBySide, Together, in_turn
 from cairn.storage.webhooks import Webhooks as WebhookItems
@@ -54,8 +51,7 @@ if TYPE_CHECKING:
     from mypy_boto3_s3.client import S3Client
 
     from cairn.events.publish import Publisher
-    from cairn.services.declared import Declarer
-    from cairn.sharing.reconcile import Reconciler
+    from cairn.services.share_ports import Shares
     from cairn.storage.outbox import Outbox
     from cairn.storage.reindex import Report
     from cairn.storage.sessions import Sessions
@@ -135,25 +131,6 @@ def build_remains(settings: Settings) -> "Remains":
 
     table = _table(settings)
     return Remains(lambda limit: sweep(table, limit), system_clock)
-
-
-def build_reconciler(settings: Settings) -> "Reconciler":
-    """The function that makes grants equal to what RAM says."""
-    import boto3
-
-    from cairn.sharing.connect import reconciler
-    from cairn.sharing.shares import Here
-
-    table, here = _table(settings), Here.of(settings.shares, settings.uri)
-    records, role = ShareItems(table, Retry().wait), settings.organizations_role
-    return reconciler(boto3.client, settings.endpoint, records, Grants(table), here, role, system_clock)
-
-
-def build_declarer(settings: Settings) -> "Declarer":
-    """The function that keeps the shares which stacks declare."""
-    from cairn.services import declared
-
-    return declared.Declarer(build(settings).stores)
 
 
 def build_publisher(settings: Settings) -> "Publisher":
@@ -356,19 +333,13 @@ def _stores(
     )
 
 
-def _shares(table: Table, settings: Settings) -> Shares | None:
+def _shares(table: Table, settings: Settings) -> "Shares | None":
     """Of a deployment; elsewhere there is no RAM."""
+    if not settings.shares:
+        return None
+    from cairn.shares import shares
 
-    def nudge() -> None:
-        import boto3
-
-        from cairn.sharing.connect import nudge
-
-        nudge(boto3.client, settings.endpoint, settings.region, settings.reconciler)
-
-    place = Place(settings.account, bool(settings.organizations_role), settings.gate)
-    shares = Shares(ShareItems(table, Retry().wait), place, lambda name: f"{settings.shares}/{name}", nudge)
-    return shares if settings.shares else None
+    return shares(table, settings)
 
 
 def _own_webhooks(table: Table, secrets: "OwnSecrets", way: "Way | None" = None) -> Webhooks:

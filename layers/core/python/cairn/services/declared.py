@@ -8,24 +8,24 @@ physical id names the share and its id, and a share that was there before fails 
 from collections.abc import Mapping
 from typing import Any
 
+from cairn.domain.clock import Clock
 from cairn.domain.shares import Share
 from cairn.errors import CairnError, InvalidParameterValue, ResourceDoesNotExist
 from cairn.ids import keyed_bits
 from cairn.protocol.messages.shares import CreateShare, UpdateShare
-from cairn.services.ports import Stores
 from cairn.services.share_ports import Shares
 from cairn.services.shares import created, deleted, updated
 
 
 class Declarer:
-    def __init__(self, stores: Stores) -> None:
-        self._stores = stores
+    def __init__(self, shares: Shares, clock: Clock) -> None:
+        self._shares = shares
+        self._clock = clock
 
     def declare(self, event: Mapping[str, Any]) -> tuple[str, Mapping[str, str]]:
         """A custom resource's request, carried out: the physical id, and what ``Fn::GetAtt`` gives. Safe to
         repeat. Raises CairnError."""
-        shares = self._stores.shares
-        assert shares is not None
+        shares = self._shares
         wanted, physical = event["ResourceProperties"], event.get("PhysicalResourceId", "")
         if event["RequestType"] == "Delete":
             self._delete(shares, physical)
@@ -49,7 +49,7 @@ class Declarer:
             prompts=_texts(wanted, "Prompts"),
             roles=_texts(wanted, "Roles"),
         )
-        return created(shares, request, f"{bits(64):016x}", self._stores.clock(), stack)
+        return created(shares, request, f"{bits(64):016x}", self._clock(), stack)
 
     def _update(
         self, shares: Shares, physical: str, wanted: Mapping[str, Any], old: Mapping[str, Any]
@@ -69,7 +69,7 @@ class Declarer:
             prompts=_texts(wanted, "Prompts"),
             roles=_texts(wanted, "Roles"),
         )
-        return updated(shares, request, self._stores.clock())
+        return updated(shares, request, self._clock())
 
     def _delete(self, shares: Shares, physical: str) -> None:
         """What is not there, or not this stack's, is left as it is."""
@@ -77,7 +77,7 @@ class Declarer:
             held = self._own(shares, physical)
         except CairnError:
             return
-        deleted(shares, held.name, self._stores.clock())
+        deleted(shares, held.name, self._clock())
 
     def _own(self, shares: Shares, physical: str) -> Share:
         name, _, share_id = physical.partition("/")

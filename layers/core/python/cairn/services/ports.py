@@ -5,7 +5,7 @@
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import BinaryIO, Protocol
+from typing import TYPE_CHECKING, BinaryIO, Protocol
 
 from cairn.domain.access import DEPLOYMENT, UNDECIDED, Access
 from cairn.domain.artifacts import FileInfo, Part, Signed
@@ -19,10 +19,12 @@ from cairn.ids import RandomBits
 from cairn.search.experiments import ExperimentSearch
 from cairn.search.plan import Pause, Search
 from cairn.services.registry_ports import Registry, Scoped
-from cairn.services.share_ports import Shares
 from cairn.services.token_ports import CodeStore, TokenStore
 from cairn.services.webhook_ports import Webhooks
 from cairn.sharing.authorize import LookUp, unguarded
+
+if TYPE_CHECKING:
+    from cairn.services.share_ports import Shares
 
 
 class ExperimentStore(Scoped, Protocol):
@@ -275,7 +277,7 @@ class Stores:
     multipart: bool = False
     tokens: TokenStore | None = None
     sessions: CodeStore | None = None
-    shares: Shares | None = None
+    shares: "Shares | None" = None
     artifact_root: str | None = None
     access: Access = UNDECIDED
     look_up: LookUp = unguarded
