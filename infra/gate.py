@@ -9,6 +9,7 @@ gate's allows exclude that account: its people need their identity policy like e
 """
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal, Self
 
@@ -44,23 +45,35 @@ class Gate:
             "access is own-account, organisation:o-..., accounts:<12 digits>,... or any-aws-principal"
         )
 
-    def statements(self, owner: str) -> list[dict[str, object]]:
-        """The resource policy's statements; ``owner`` is the account that the API is deployed to.
+    def statements(self, owner: str, open_paths: Sequence[str] = ()) -> list[dict[str, object]]:
+        """The resource policy's statements; ``owner`` is the account that the API is deployed to,
+        ``open_paths`` what anybody may ask for: under a policy a method that asks for nothing is refused
+        unless it is allowed (table A of the same page).
 
         ``Principal: *`` is narrowed by the condition, to requests that have a principal: where the account
         is not known, "not equal" would hold.
         """
+        return [self._of_principals(owner), *_open(open_paths)]
+
+    def _of_principals(self, owner: str) -> dict[str, object]:
         elsewhere: dict[str, object] = {
             "StringNotEquals": {"aws:PrincipalAccount": owner},
             "Null": {"aws:PrincipalAccount": "false"},
         }
         if self.kind == "own-account":
-            return [_statement("Deny", elsewhere)]
+            return _statement("Deny", elsewhere)
         if self.kind == "organisation":
             elsewhere["StringEquals"] = {"aws:PrincipalOrgID": self.members[0]}
         if self.kind == "accounts":
             elsewhere["StringEquals"] = {"aws:PrincipalAccount": list(self.members)}
-        return [_statement("Allow", elsewhere)]
+        return _statement("Allow", elsewhere)
+
+
+def _open(paths: Sequence[str]) -> list[dict[str, object]]:
+    if not paths:
+        return []
+    resources = [f"execute-api:/*/{path}" for path in paths]
+    return [{"Effect": "Allow", "Principal": "*", "Action": "execute-api:Invoke", "Resource": resources}]
 
 
 def _statement(effect: str, condition: dict[str, object]) -> dict[str, object]:

@@ -82,6 +82,11 @@ def files_of(layer: Layer) -> list[Path]:
     return sorted(path for path in layer.path.rglob("*") if path.is_file())
 
 
+def own_suffix() -> str:
+    """Of a build that is not finished: this process's own."""
+    return str(os.getpid())
+
+
 def zipped_size(files: Iterable[Path], root: Path) -> int:
     """Bytes of a deflated archive, as Lambda counts a package."""
     target = BUILD / f"size-{os.getpid()}.zip"
@@ -124,18 +129,19 @@ def _built(kind: str, platform: Platform, parts: Iterable[bytes], fill: Callable
         digest.update(hashlib.sha256(part).digest())
     path = BUILD / f"{kind}-{platform.name}-{digest.hexdigest()[:16]}"
     if not path.exists():
-        unfinished = path.with_name(f"{path.name}.{os.getpid()}")
+        unfinished = path.with_name(f"{path.name}.{own_suffix()}")
         try:
             fill(unfinished / "python")
             if python is not None:
                 _compile(python, unfinished)
-            _finish(unfinished, path)
+            finish(unfinished, path)
         finally:
             shutil.rmtree(unfinished, ignore_errors=True)
     return Layer(path, digest.hexdigest())
 
 
-def _finish(unfinished: Path, path: Path) -> None:
+def finish(unfinished: Path, path: Path) -> None:
+    """Of two processes that build the same the slower one throws its copy away."""
     try:
         unfinished.rename(path)
     except OSError:

@@ -45,6 +45,8 @@ WRITE_SECRETS = ("ssm:DeleteParameter", "ssm:PutParameter")
 INVOKE = ("lambda:InvokeFunction",)
 LIST_WEBHOOKS = ("dynamodb:Query",)
 READ_TOKENS = ("dynamodb:BatchGetItem",)
+KEEP_SESSIONS = ("dynamodb:BatchGetItem", "dynamodb:DeleteItem", "dynamodb:PutItem")
+FILL_SITE = ("s3:DeleteObject", "s3:PutObject")
 RECONCILE = (
     "dynamodb:BatchGetItem",
     "dynamodb:DeleteItem",
@@ -161,6 +163,32 @@ def on_ram(shares: str, stage: str) -> list[iam.PolicyStatement]:
 
 def on_role(role: str) -> iam.PolicyStatement:
     return iam.PolicyStatement(actions=list(ASSUME), resources=[role])
+
+
+def on_sessions(table: dynamodb.ITable) -> iam.PolicyStatement:
+    """Codes and sessions by key, in the partitions that they share with tokens."""
+    return iam.PolicyStatement(
+        actions=list(KEEP_SESSIONS),
+        resources=[table.table_arn],
+        conditions={"ForAllValues:StringLike": {"dynamodb:LeadingKeys": [f"{keys.TOKENS}*"]}},
+    )
+
+
+def on_archive(bucket: s3.IBucket, key: str) -> iam.PolicyStatement:
+    """One object of the CDK's own bucket."""
+    return iam.PolicyStatement(actions=["s3:GetObject"], resources=[bucket.arn_for_objects(key)])
+
+
+def on_site(bucket: s3.IBucket) -> list[iam.PolicyStatement]:
+    """A bucket of released files: filled, and emptied of old ones; the function reads none."""
+    return [
+        iam.PolicyStatement(actions=list(FILL_SITE), resources=[bucket.arn_for_objects("*")]),
+        on_listing(bucket),
+    ]
+
+
+def on_site_files(bucket: s3.IBucket, folder: str) -> iam.PolicyStatement:
+    return iam.PolicyStatement(actions=["s3:GetObject"], resources=[bucket.arn_for_objects(f"{folder}/*")])
 
 
 def on_secrets(parameters: str, actions: Sequence[str]) -> iam.PolicyStatement:

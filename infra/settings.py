@@ -58,6 +58,10 @@ class Settings(BaseModel):
         default=False,
         description="Whether callers may mint tokens for what cannot sign, and call by them below /t.",
     )
+    ui: bool = Field(
+        default=False,
+        description="Serve MLflow's web UI below /ui, to browsers that `cairn ui` signed in.",
+    )
     organizations_role: str | None = Field(
         default=None,
         pattern=r"^arn:aws[a-z-]*:iam::\d{12}:role/[A-Za-z0-9_+=,.@/-]+$",

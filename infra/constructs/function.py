@@ -1,6 +1,7 @@
 """A Lambda function with a role of its own that may do what is listed, write its logs, and be traced."""
 
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 
 from aws_cdk import Duration, IgnoreMode
 from aws_cdk import aws_iam as iam
@@ -14,7 +15,8 @@ from infra.nag import accept
 
 
 class Function(Construct):
-    """``name`` is the folder under functions/; ``statements`` are all that its role may do besides."""
+    """``name`` is the folder under functions/, unless its code is built in another ``folder``;
+    ``statements`` are all that its role may do besides."""
 
     def __init__(
         self,
@@ -29,6 +31,7 @@ class Function(Construct):
         memory_mb: int,
         timeout_s: int,
         log_days: int,
+        folder: Path | None = None,
     ) -> None:
         super().__init__(scope, construct_id)
         log_group = BoundedLogs(self, "Logs", log_days).group
@@ -56,7 +59,7 @@ class Function(Construct):
             architecture=ARCHITECTURE,
             handler="handler.handler",
             code=lambda_.Code.from_asset(
-                str(packages.FUNCTIONS / name),
+                str(folder or packages.FUNCTIONS / name),
                 exclude=["**/__pycache__", "**/*.pyc"],
                 ignore_mode=IgnoreMode.GLOB,
             ),

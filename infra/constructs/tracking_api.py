@@ -1,7 +1,7 @@
 """The REST API: the planned resources, the outer gate, MLflow's error shape, access logs, throttling."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from aws_cdk import Aws, Duration, RemovalPolicy
@@ -51,7 +51,7 @@ status code."""
 class TrackingApi(Construct):
     """``functions`` answer the resources of ``plan`` by name; ``gateway`` is API Gateway itself.
     ``artifact_root`` is the ``s3://`` URI that clients are told. With an ``authorizer`` all of the plan is
-    there once more below ``/t``, for its tokens."""
+    there once more below ``/t``, for its tokens. ``open_paths`` are what anybody may ask for."""
 
     def __init__(
         self,
@@ -68,11 +68,12 @@ class TrackingApi(Construct):
         log_days: int,
         log_role: bool,
         authorizer: lambda_.IFunction | None = None,
+        open_paths: Sequence[str] = (),
     ) -> None:
         super().__init__(scope, construct_id)
         logs = BoundedLogs(self, "AccessLogs", log_days).group
         policy = iam.PolicyDocument.from_json(
-            {"Version": "2012-10-17", "Statement": gate.statements(Aws.ACCOUNT_ID)}
+            {"Version": "2012-10-17", "Statement": gate.statements(Aws.ACCOUNT_ID, open_paths)}
         )
         self.rest_api = apigateway.RestApi(
             self,
@@ -110,7 +111,7 @@ class TrackingApi(Construct):
             for name, function in functions.items()
         }
         self._fixed = fixed_answers(artifact_root)
-        self._add(self.rest_api.root, plan, "", {})
+        self.add(self.rest_api.root, plan, "", {})
         if authorizer is not None:
             self._add_token_front(authorizer, plan)
         for kind, answer in GATEWAY_ANSWERS.items():
@@ -140,19 +141,19 @@ class TrackingApi(Construct):
             results_cache_ttl=Duration.seconds(0),
         )
         guarded = {"authorization_type": apigateway.AuthorizationType.CUSTOM, "authorizer": authorizer}
-        self._add(self.rest_api.root.add_resource(BELOW), plan, "", guarded)
+        self.add(self.rest_api.root.add_resource(BELOW), plan, "", guarded)
 
-    def _add(
+    def add(
         self, resource: apigateway.IResource, planned: Resource, path: str, guard: Mapping[str, Any]
     ) -> None:
-        """``guard``: who is let in, where that is not whoever signs."""
+        """A part of the plan at a resource. ``guard``: who is let in, where that is not whoever signs."""
         for method, function in planned.methods.items():
             if function == "gateway":
                 self._answer_by_itself(resource, method, path, guard)
             else:
                 resource.add_method(method, self._integrations[function], **guard)
         for child in planned.children:
-            self._add(resource.add_resource(child.part), child, f"{path}/{child.part}", guard)
+            self.add(resource.add_resource(child.part), child, f"{path}/{child.part}", guard)
 
     def _answer_by_itself(
         self, resource: apigateway.IResource, method: str, path: str, guard: Mapping[str, Any]

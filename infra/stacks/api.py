@@ -1,6 +1,7 @@
 """What changes daily: functions, layers, the REST API and its alarms. Deleting this stack loses no data."""
 
 from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
 
 from aws_cdk import CfnOutput, Stack
 from aws_cdk import aws_iam as iam
@@ -8,6 +9,7 @@ from constructs import Construct
 
 from cairn.protocol.routes import Route
 from infra import packages, permissions
+from infra.constructs.browser_front import OPEN, PART, BrowserFront, SiteFiles, browser_plan
 from infra.constructs.default_experiment import DefaultExperiment
 from infra.constructs.events import Events
 from infra.constructs.function import Function
@@ -18,8 +20,9 @@ from infra.constructs.tracking_api import BELOW, TrackingApi
 from infra.constructs.upkeep import Upkeep
 from infra.constructs.webhooks import Webhooks
 from infra.nag import accept
-from infra.resources import plan
+from infra.resources import Resource, plan
 from infra.settings import Settings
+from infra.site import build as build_site
 from infra.stacks.data import DataStack
 
 REQUEST_TIMEOUT_S = 28
@@ -100,12 +103,13 @@ class ApiStack(Stack):
             ],
         )
         DefaultExperiment(self, "DefaultExperiment", self.bootstrap)
-        self.authorizer = self._authorizer() if settings.tokens else None
+        self.authorizer = self._authorizer() if settings.tokens or settings.ui else None
+        planned = plan(routes)
         self.api = TrackingApi(
             self,
             "Api",
             stage=settings.stage,
-            plan=plan(routes),
+            plan=planned,
             functions={"tracking": self.tracking.resource, "artifacts": self.artifacts.resource},
             artifact_root=f"s3://{bucket.bucket_name}/{permissions.ARTIFACTS}",
             gate=settings.gate,
@@ -113,8 +117,11 @@ class ApiStack(Stack):
             burst_limit=settings.burst_limit,
             log_days=settings.log_days,
             log_role=settings.gateway_log_role,
-            authorizer=self.authorizer.resource if self.authorizer else None,
+            authorizer=self.authorizer.resource if self.authorizer and settings.tokens else None,
+            open_paths=OPEN if settings.ui else (),
         )
+        if settings.ui and self.authorizer:
+            self._serve_ui(self.authorizer, planned)
         self.upkeep = Upkeep(self, "Upkeep", settings=settings, table=table, key=key, make=self._function)
         self.events = Events(self, "Events", settings=settings, table=table, key=key, make=self._function)
         self.webhooks = Webhooks(
@@ -155,7 +162,7 @@ class ApiStack(Stack):
             value=self.api.tracking_uri,
             description="MLFLOW_TRACKING_URI; with MLFLOW_TRACKING_AWS_SIGV4=true",
         )
-        if self.authorizer:
+        if settings.tokens:
             CfnOutput(
                 self,
                 "TokenTrackingUri",
@@ -177,14 +184,42 @@ class ApiStack(Stack):
         )
 
     def _authorizer(self) -> Function:
-        """Answers on the way to every request by a token; reads tokens and nothing else."""
+        """Answers on the way to every request by a token or a browser; reads tokens and sessions alone."""
         return self._function(
             self,
             "Authorizer",
             "authorizer",
-            "Finds whom a token stands for",
+            "Finds whom a token or a session stands for",
             [permissions.on_tokens(self._data.table), *permissions.on_key(self._data.key, "dynamodb")],
             timeout_s=AUTHORIZER_TIMEOUT_S,
+        )
+
+    def _serve_ui(self, authorizer: Function, planned: Resource) -> None:
+        site = build_site()
+        files = SiteFiles(self, "Ui", site=site, artifacts=self._data.bucket, make=self._function)
+        doors = self._function(
+            self,
+            "Doors",
+            "doors",
+            "Signs browsers in and out, and sends them the UI's page",
+            [permissions.on_sessions(self._data.table), *permissions.on_key(self._data.key, "dynamodb")],
+            timeout_s=AUTHORIZER_TIMEOUT_S,
+            folder=site.doors,
+        )
+        front = BrowserFront(
+            self,
+            "Browser",
+            rest_api=self.api.rest_api,
+            authorizer=authorizer.resource,
+            doors=doors,
+            files=files,
+        )
+        self.api.add(front.root, browser_plan(planned), "", front.guard)
+        CfnOutput(
+            self,
+            "UiUrl",
+            value=f"{self.api.tracking_uri}/{PART}",
+            description="MLflow's web UI, for browsers that `cairn ui` signed in",
         )
 
     def _function(
@@ -197,6 +232,7 @@ class ApiStack(Stack):
         *,
         timeout_s: int = REQUEST_TIMEOUT_S,
         environment: Mapping[str, str] | None = None,
+        folder: Path | None = None,
     ) -> Function:
         quiet = {} if self._quiet_ms is None else {"CAIRN_QUIET_MS": str(self._quiet_ms)}
         return Function(
@@ -213,6 +249,7 @@ class ApiStack(Stack):
                 "CAIRN_ACCOUNT": self.account,
                 "CAIRN_OWNER_ROLES": self._settings.owner_roles,
                 **({"CAIRN_TOKENS": "true"} if self._settings.tokens else {}),
+                **({"CAIRN_UI": "true"} if self._settings.ui else {}),
                 **quiet,
                 **(environment or {}),
             },
@@ -220,4 +257,5 @@ class ApiStack(Stack):
             memory_mb=self._settings.memory_mb,
             timeout_s=timeout_s,
             log_days=self._settings.log_days,
+            folder=folder,
         )

@@ -1,6 +1,6 @@
 """What is kept: the table and the bucket. Nothing here changes when the API does."""
 
-from aws_cdk import CfnOutput, Duration, RemovalPolicy, Stack
+from aws_cdk import Aws, CfnOutput, Duration, RemovalPolicy, Stack
 from aws_cdk import aws_dynamodb as dynamodb
 from aws_cdk import aws_kms as kms
 from aws_cdk import aws_s3 as s3
@@ -65,6 +65,7 @@ class DataStack(Stack):
             bucket_key_enabled=settings.encryption != "aws-owned",
             versioned=settings.versioning,
             lifecycle_rules=_lifecycle(settings),
+            cors=_cors(settings),
             removal_policy=removal,
         )
         accept(
@@ -84,6 +85,23 @@ class DataStack(Stack):
             enable_key_rotation=True,
             removal_policy=removal,
         )
+
+
+def _cors(settings: Settings) -> list[s3.CorsRule]:
+    """Pages of the UI read artifacts by presigned URLs, to which the API redirects them. Its host has the
+    id of an API that this stack does not know; so any API of the region may ask: without a signature S3
+    gives nothing, and whoever has one may read without a browser."""
+    if not settings.ui:
+        return []
+    return [
+        s3.CorsRule(
+            allowed_methods=[s3.HttpMethods.GET, s3.HttpMethods.HEAD],
+            allowed_origins=[f"https://*.execute-api.{Aws.REGION}.{Aws.URL_SUFFIX}"],
+            allowed_headers=["*"],
+            exposed_headers=["Content-Disposition", "Content-Length", "Content-Range", "ETag"],
+            max_age=3600,
+        )
+    ]
 
 
 def _lifecycle(settings: Settings) -> list[s3.LifecycleRule]:

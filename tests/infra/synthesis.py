@@ -16,6 +16,7 @@ EVERYTHING = Settings(
     stage="lab",
     access="organisation:o-a1b2c3d4e5",
     tokens=True,
+    ui=True,
     encryption="customer",
     artifacts="proxied",
     versioning=False,

@@ -1,6 +1,7 @@
 """What changes daily: functions, layers, the REST API and the answers that it gives by itself."""
 
 import json
+from fnmatch import fnmatch
 from typing import Any
 
 import pytest
@@ -8,8 +9,9 @@ import pytest
 from cairn.services import server
 from cairn.settings import Settings as CoreSettings
 from cairn.sharing.authorizer import HEADER
-from cairn.sharing.caller import TOKEN
+from cairn.sharing.caller import SESSION, TOKEN
 from cairn.sharing.fronts import FRONTS
+from infra.constructs.browser_front import OPEN
 from infra.gateway_responses import GATEWAY_ANSWERS
 from infra.resources import PROXY
 from tests.infra.synthesis import Assembly
@@ -77,23 +79,128 @@ def test_every_method_asks_for_a_signature(default: Assembly) -> None:
 
 def test_the_token_front_asks_its_authorizer_and_the_rest_for_a_signature(everything: Assembly) -> None:
     """Of the fronts by which the functions read the caller, each is guarded as it says."""
-    (authorizer,) = everything.resources("Api", "AWS::ApiGateway::Authorizer")
+    of_tokens, of_sessions = (authorizer(everything, kind)[0] for kind in ("TOKEN", "REQUEST"))
     found = methods(everything)
     for name, method in found.items():
         part = name.partition(" ")[2].split("/")[1]
         front = next(front for front in FRONTS if part in front.parts)
         if front.name == TOKEN:
             assert method["AuthorizationType"] == "CUSTOM", name
-            assert method["AuthorizerId"] == {"Ref": authorizer}
+            assert method["AuthorizerId"] == {"Ref": of_tokens}
+        elif front.name == SESSION and not is_open(name):
+            assert method["AuthorizationType"] == "CUSTOM", name
+            assert method["AuthorizerId"] == {"Ref": of_sessions}
+        elif front.name == SESSION:
+            assert method["AuthorizationType"] == "NONE", name
         else:
             assert method["AuthorizationType"] == "AWS_IAM", name
     below = {name.replace(" /t", " ", 1).replace(" ", " /", 1) for name in found if " /t" in name}
-    assert {name.replace("//", "/") for name in below} == {name for name in found if " /t" not in name}
+    assert {name.replace("//", "/") for name in below} == {
+        name for name in found if " /t" not in name and " /ui" not in name
+    }
+
+
+def authorizer(assembly: Assembly, kind: str) -> tuple[str, dict[str, Any]]:
+    """Logical id and properties of the one of a kind."""
+    ((name, found),) = (
+        (name, found["Properties"])
+        for name, found in assembly.resources("Api", "AWS::ApiGateway::Authorizer").items()
+        if found["Properties"]["Type"] == kind
+    )
+    return name, found
+
+
+def is_open(name: str) -> bool:
+    """Whether the resource policy lets anybody ask for it."""
+    return any(fnmatch(name.replace(" ", ""), open_path) for open_path in OPEN)
+
+
+def test_what_is_open_is_listed_and_nothing_else_is(everything: Assembly) -> None:
+    found = methods(everything)
+    opened = {name for name, method in found.items() if method["AuthorizationType"] == "NONE"}
+    assert opened == {
+        "GET /ui",
+        "GET /ui/index.html",
+        "GET /ui/static-files/{proxy+}",
+        "GET /ui/sign-in",
+        "GET /ui/sign-in/{proxy+}",
+        "GET /ui/cairn",
+        "GET /ui/cairn/{proxy+}",
+        "POST /ui/session/{action}",
+    }
+    policy = everything.only("Api", "AWS::ApiGateway::RestApi")["Properties"]["Policy"]
+    _, allowed = policy["Statement"]
+    assert (allowed["Effect"], allowed["Principal"]) == ("Allow", "*")
+    assert allowed["Resource"] == sorted(f"execute-api:/*/{path}" for path in OPEN)
+    for path in OPEN:
+        assert not fnmatch("GET/ui/ajax-api/2.0/mlflow/runs/get", path)
+        assert not fnmatch("POST/ui/graphql", path)
+
+
+def test_what_pages_call_is_below_the_browsers_front(everything: Assembly) -> None:
+    found = methods(everything)
+    ours = {name.replace("/ui", "", 1) for name in found if " /ui/" in name and not is_open(name)}
+    paths = {name for name in found if name.partition(" ")[2].split("/")[1] not in ("t", "ui", "api", "")}
+    assert ours == {name for name in paths if "/health" not in name and "/version" not in name}
+
+
+def test_a_session_is_asked_for_at_each_request(everything: Assembly) -> None:
+    _, properties = authorizer(everything, "REQUEST")
+    assert properties["AuthorizerResultTtlInSeconds"] == 0
+    assert properties["IdentitySource"] == "method.request.header.Cookie"
+
+
+def test_files_of_the_ui_are_sent_with_the_headers_of_pages(everything: Assembly) -> None:
+    """Straight from their bucket, by a role that reads one folder of it."""
+    found = methods(everything)
+    for name in ("static-files/{proxy+}", "cairn", "cairn/{proxy+}", "sign-in", "sign-in/{proxy+}"):
+        method = found[f"GET /ui/{name}"]
+        integration = method["Integration"]
+        assert (integration["Type"], integration["IntegrationHttpMethod"]) == ("AWS", "GET")
+        answer = next(one for one in integration["IntegrationResponses"] if one["StatusCode"] == "200")
+        sent = {
+            header.removeprefix("method.response.header."): value
+            for header, value in answer["ResponseParameters"].items()
+        }
+        assert sent == {
+            "Content-Type": "integration.response.header.Content-Type",
+            "Content-Encoding": "integration.response.header.Content-Encoding",
+            "Cache-Control": "integration.response.header.Cache-Control",
+            "ETag": "integration.response.header.ETag",
+            "Content-Security-Policy": "integration.response.header.x-amz-meta-policy",
+            "X-Content-Type-Options": "'nosniff'",
+            "X-Frame-Options": "'DENY'",
+            "Referrer-Policy": "'same-origin'",
+            "Cross-Origin-Opener-Policy": "'same-origin'",
+            "Strict-Transport-Security": "'max-age=31536000'",
+        }
+        declared = next(one for one in method["MethodResponses"] if one["StatusCode"] == "200")
+        assert declared["ResponseParameters"] == dict.fromkeys(answer["ResponseParameters"], True)
+        if name.endswith(PROXY):
+            assert integration["RequestParameters"] == {
+                "integration.request.path.proxy": "method.request.path.proxy"
+            }
+            assert method["RequestParameters"] == {"method.request.path.proxy": True}
+
+
+def test_the_uis_bucket_is_private(everything: Assembly) -> None:
+    bucket = everything.only("Api", "AWS::S3::Bucket")["Properties"]
+    assert set(bucket["PublicAccessBlockConfiguration"].values()) == {True}
+    put = everything.only("Api", "Custom::CairnUiFiles")["Properties"]
+    assert "frame-ancestors 'none'" in str(put["Policies"]["stock"])
+    assert "ExportsOutputRefArtifacts" in str(put["Policies"]["stock"]), "the host of presigned URLs"
+    assert put["Policies"]["own"].startswith("default-src 'none'")
+
+
+def test_without_the_ui_there_is_nothing_of_it(default: Assembly) -> None:
+    assert not default.resources("Api", "AWS::S3::Bucket")
+    assert not [name for name in methods(default) if "/ui" in name]
+    policy = default.only("Api", "AWS::ApiGateway::RestApi")["Properties"]["Policy"]
+    assert len(policy["Statement"]) == 1
 
 
 def test_the_authorizers_answers_are_not_kept(everything: Assembly) -> None:
-    properties = everything.only("Api", "AWS::ApiGateway::Authorizer")["Properties"]
-    assert properties["Type"] == "TOKEN"
+    _, properties = authorizer(everything, "TOKEN")
     assert properties["AuthorizerResultTtlInSeconds"] == 0
     assert properties["IdentitySource"] == "method.request.header.Authorization"
     assert properties["IdentityValidationExpression"] == HEADER
@@ -101,9 +208,9 @@ def test_the_authorizers_answers_are_not_kept(everything: Assembly) -> None:
 
 def test_the_api_has_few_resources(default: Assembly, everything: Assembly) -> None:
     assert len(default.resources("Api", "AWS::ApiGateway::Resource")) <= 60
-    assert len(everything.resources("Api", "AWS::ApiGateway::Resource")) <= 120
+    assert len(everything.resources("Api", "AWS::ApiGateway::Resource")) <= 160
     assert all(len(template["Resources"]) <= 250 for template in default.templates.values())
-    assert all(len(template["Resources"]) <= 380 for template in everything.templates.values())
+    assert all(len(template["Resources"]) <= 450 for template in everything.templates.values())
 
 
 def test_unknown_paths_at_the_root_reach_a_function(default: Assembly) -> None:
@@ -239,9 +346,9 @@ def test_every_function_has_a_role_and_a_log_group_of_its_own(default: Assembly)
 
 
 def test_every_log_ends(default: Assembly, everything: Assembly) -> None:
-    for assembly, days, tokens in ((default, 30, 0), (everything, 7, 1)):
+    for assembly, days, more in ((default, 30, 0), (everything, 7, 3)):
         groups = dict(assembly.all("AWS::Logs::LogGroup"))
-        assert len(groups) == len(REQUESTS) + len(BACKGROUND) + 1 + tokens, "one more for the API's access"
+        assert len(groups) == len(REQUESTS) + len(BACKGROUND) + 1 + more, "one more for the API's access"
         assert {g["Properties"]["RetentionInDays"] for g in groups.values()} == {days}
 
 

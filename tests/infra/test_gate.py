@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from infra.constructs.browser_front import OPEN
 from infra.gate import MAX_ACCOUNTS, Gate
 from tests.infra.synthesis import Assembly
 
@@ -47,7 +48,10 @@ def test_any_aws_principal_still_has_to_be_another_account_and_sign() -> None:
 
 def test_the_largest_policy_fits_api_gateways_8192_characters() -> None:
     accounts = ",".join(f"{n:012d}" for n in range(MAX_ACCOUNTS))
-    policy = {"Version": "2012-10-17", "Statement": Gate.parse(f"accounts:{accounts}").statements(OWNER)}
+    policy = {
+        "Version": "2012-10-17",
+        "Statement": Gate.parse(f"accounts:{accounts}").statements(OWNER, OPEN),
+    }
     assert len(json.dumps(policy)) <= 8192
     with pytest.raises(ValueError, match="at most 400 accounts"):
         Gate.parse(f"accounts:{accounts},{MAX_ACCOUNTS:012d}")
@@ -57,8 +61,9 @@ def test_the_largest_policy_fits_api_gateways_8192_characters() -> None:
 def test_the_template_carries_the_gate(name: str, effect: str, request: pytest.FixtureRequest) -> None:
     assembly: Assembly = request.getfixturevalue(name)
     policy = assembly.only("Api", "AWS::ApiGateway::RestApi")["Properties"]["Policy"]
-    (only,) = policy["Statement"]
+    only, *opened = policy["Statement"]
     assert only["Effect"] == effect
+    assert len(opened) == (name == "everything"), "what the UI leaves open"
     assert only["Condition"]["StringNotEquals"] == {"aws:PrincipalAccount": {"Ref": "AWS::AccountId"}}
     assert len(json.dumps(policy)) <= 8192
 

@@ -140,6 +140,23 @@ JUSTIFIED: dict[str, dict[str, str]] = {
 }
 TOKENS = {"Authorizer": LOGS | {"dynamodb:BatchGetItem": "a token, and its principal's revocation"}}
 """Where the deployer wants them."""
+UI = {
+    "Doors": LOGS
+    | {
+        "dynamodb:BatchGetItem": "a code or a session, and its principal's revocation",
+        "dynamodb:DeleteItem": "a code that is used, a session that is closed",
+        "dynamodb:PutItem": "a session",
+    },
+    "UiPublisher": LOGS
+    | {
+        "s3:DeleteObject": "the files of the build before",
+        "s3:GetObject": "the archive that was deployed",
+        "s3:ListBucket": "which files the build before had",
+        "s3:PutObject": "the UI's files",
+    },
+    "BrowserReader": {"s3:GetObject": "API Gateway sends the UI's files"},
+}
+"""Likewise."""
 KEY = {
     "kms:Decrypt": "the table's or an object's data key",
     "kms:DescribeKey": "DynamoDB looks the key up with the caller's rights",
@@ -191,10 +208,12 @@ def test_every_permission_is_justified_and_none_is_missing(
             "UpkeepMarks": STREAM_KEY,
             "EventsPublisher": STREAM_KEY,
             "WebhooksDeliver": ("kms:Decrypt", "kms:GenerateDataKey"),
+            "UiPublisher": (),
+            "BrowserReader": (),
         },
     }[name]
     other = {"default": {}, "everything": KEY}[name]
-    justified = JUSTIFIED | {"default": {}, "everything": TOKENS | UNITS}[name]
+    justified = JUSTIFIED | {"default": {}, "everything": TOKENS | UI | UNITS}[name]
     held: dict[str, set[str]] = {}
     for owner, statement in statements(assembly):
         assert statement["Effect"] == "Allow"
@@ -211,7 +230,28 @@ def test_the_authorizer_reads_tokens_and_nothing_else(everything: Assembly) -> N
         if owner == "Authorizer" and "dynamodb" in str(statement["Action"])
     ]
     assert read["Condition"] == {"ForAllValues:StringLike": {"dynamodb:LeadingKeys": ["T#*"]}}
-    assert all(key.pk.startswith("T#") for key in (keys.token("a", "b"), keys.revocation("a")))
+    assert all(
+        key.pk.startswith("T#")
+        for key in (
+            keys.token("a", "b"),
+            keys.code("a", "b"),
+            keys.session("a", "b"),
+            keys.revocation("a"),
+        )
+    )
+
+
+def test_the_doors_reach_codes_and_sessions_and_no_artifact(everything: Assembly) -> None:
+    held = [statement for owner, statement in statements(everything) if owner == "Doors"]
+    (table,) = (statement for statement in held if "dynamodb" in str(statement["Action"]))
+    assert table["Condition"] == {"ForAllValues:StringLike": {"dynamodb:LeadingKeys": ["T#*"]}}
+    assert not [statement for statement in held if "s3:" in str(statement["Action"])]
+
+
+def test_api_gateway_reads_one_folder_of_the_uis_bucket(everything: Assembly) -> None:
+    ((_, read),) = (one for one in statements(everything) if one[0] == "BrowserReader")
+    folder = everything.only("Api", "Custom::CairnUiFiles")["Properties"]["Folder"]
+    assert f"/{folder}/*" in str(read["Resource"])
 
 
 def test_no_action_is_a_wildcard(default: Assembly, everything: Assembly) -> None:

@@ -203,3 +203,10 @@ def test_hosts_of_an_emulator_are_those_of_the_request() -> None:
     event = question(Host=["localhost:4570"])
     event["requestContext"] = {}
     assert Asked.of(event).host == "localhost:4570"
+
+
+def test_pages_call_what_is_theirs() -> None:
+    """The paths of scripts go to functions by another front; of them pages need Cairn's own alone."""
+    assert decision(question(path="/ui/api/3.0/cairn/overview")) == "Allow"
+    assert decision(question("GET", path="/ui/api/2.0/mlflow/artifacts/list")) == "Deny"
+    assert decision(question(path="/ui/api/2.0/mlflow/runs/create")) == "Deny"

@@ -17,6 +17,7 @@ from cairn.storage.table import Table
 from cairn.storage.tokens import Tokens
 
 if TYPE_CHECKING:
+    from cairn.artifacts.site import SiteBucket
     from cairn.sharing.authorizer import Authorizer
     from cairn.sharing.doors import Doors
 
@@ -39,6 +40,15 @@ def build_doors(settings: Settings, page: bytes) -> "Doors":
     sign_in = SignIn(Sessions(_table(settings)), system_clock, random.SystemRandom().getrandbits)
     policy = pages.stock_policy([pages.bucket_host(settings.bucket, settings.region)])
     return Doors(sign_in, page, pages.headers(policy, pages.ASK_AGAIN))
+
+
+def build_site(bucket: str) -> "SiteBucket":
+    """Puts the UI's files into a bucket, at deploy."""
+    import boto3
+
+    from cairn.artifacts.site import SiteBucket
+
+    return SiteBucket(boto3.client("s3"), bucket)
 
 
 def _table(settings: Settings) -> Table:

@@ -30,7 +30,7 @@ class File:
 
 def read(path: Path, cache: str, policy: str) -> File:
     """A file of the disk, by the type that its name says."""
-    return file_of(path.read_bytes(), _type(path.name), cache, policy)
+    return file_of(path.read_bytes(), type_of(path.name), cache, policy)
 
 
 def file_of(content: bytes, content_type: str, cache: str, policy: str) -> File:
@@ -60,7 +60,7 @@ def send(file: File, environ: Environ, start_response: StartResponse) -> Iterabl
     return respond(200, file.headers, file.content, start_response, with_body=with_body)
 
 
-def _type(name: str) -> str:
+def type_of(name: str) -> str:
     found = _TYPES.get(name.rpartition(".")[2])
     found = found or mimetypes.guess_type(name)[0] or "application/octet-stream"
     return f"{found}; charset=utf-8" if found.startswith("text/") else found

@@ -21,6 +21,9 @@ of another API Gateway host can set or read it."""
 UPLOAD = "/mlflow/upload-artifact"
 """The one change whose body may be of any type: the bytes of a file."""
 
+OWN = "/api/3.0/cairn"
+"""Of scripts' paths, which begin with ``/api/``, pages call Cairn's own."""
+
 _ATTRIBUTES = "Path=/; HttpOnly; Secure; SameSite=Strict"
 _SAFE = frozenset({"GET", "HEAD"})
 _FOREIGN_SITES = frozenset({"cross-site", "same-site"})
@@ -70,6 +73,8 @@ class Asked:
     def fault(self) -> str:
         """Why a request with a cookie is refused, whoever it is; empty where it is not."""
         site = self._one("sec-fetch-site")
+        if "/ui/api/" in self.path and f"/ui{OWN}/" not in self.path:
+            return "The path is for scripts; pages call what is below /ajax-api/."
         if self.method in _SAFE:
             return "Another site asks." if site in _FOREIGN_SITES else ""
         if not self.host or self._one("origin") != f"https://{self.host}":

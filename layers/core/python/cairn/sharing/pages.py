@@ -47,9 +47,11 @@ def stock_policy(hosts: Sequence[str]) -> str:
     )
 
 
-def bucket_host(bucket: str, region: str) -> str:
-    """Where its presigned URLs lead (``artifacts.client`` asks for this form)."""
-    return f"{bucket}.s3.{region}.{'amazonaws.com.cn' if region.startswith('cn-') else 'amazonaws.com'}"
+def bucket_host(bucket: str, region: str, suffix: str = "") -> str:
+    """Where its presigned URLs lead (``artifacts.client`` asks for this form). ``suffix``: the partition's,
+    where the region is not known yet."""
+    known = "amazonaws.com.cn" if region.startswith("cn-") else "amazonaws.com"
+    return f"{bucket}.s3.{region}.{suffix or known}"
 
 
 def headers(policy: str, cache: str) -> Mapping[str, str]:
