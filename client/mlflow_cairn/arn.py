@@ -3,22 +3,16 @@
 MLflow keeps one plugin for each scheme, the one that it happens to load last, and sagemaker-mlflow takes
 the scheme ``arn`` as well. So what is registered here looks at the ARN's service and calls the other plugin
 for every ARN that is not of Systems Manager; and once it is registered it stays so. MLflow loads this
-module in the middle of its own start: the stores are imported when they are made.
+module in the middle of its own start, perhaps because another one of this package asked for it: all else is
+imported when a store is made.
 """
 
 from collections.abc import Callable
-from functools import cache, partial
+from functools import partial
 from importlib.metadata import entry_points
 from typing import Any
 
-from botocore.session import Session
-from mlflow.exceptions import MlflowException
-from mlflow.tracking.registry import StoreRegistry
-from mlflow.utils.credentials import get_default_host_creds
-from mlflow.utils.rest_utils import MlflowHostCreds
-
-from mlflow_cairn.parameter import Parameters, is_parameter, read_parameter
-from mlflow_cairn.provider import CairnAuthProvider, user_hosts
+from mlflow_cairn.uris import is_parameter
 
 SCHEME = "arn"
 
@@ -43,6 +37,8 @@ class ByService:
             build: Build = entry.load()
             if not isinstance(build, ByService):
                 return build
+        from mlflow.exceptions import MlflowException
+
         raise MlflowException.invalid_parameter_value(
             f"No plugin for {uri} is installed: mlflow-cairn is for the parameters of shares, "
             "sagemaker-mlflow for tracking servers of SageMaker."
@@ -61,28 +57,9 @@ def stay(registry: Any) -> None:
     registry.register = registered
 
 
-@cache
-def parameters() -> Parameters:
-    return Parameters(read_parameter(Session), user_hosts)
+def _creds(arn: str) -> Any:
+    from mlflow_cairn.shared import creds_of, plain
 
-
-def plain(tracking_uri: str) -> str:
-    """A tracking URI as requests go to it: an ARN's place."""
-    return parameters().resolve(tracking_uri).url if is_parameter(tracking_uri) else tracking_uri
-
-
-def creds_of(url: str) -> MlflowHostCreds:
-    """What MLflow's own function says, but that requests are signed which go where a share's parameter led,
-    whatever the environment says of passwords and tokens."""
-    creds = get_default_host_creds(url)
-    if parameters().lead_to(url):
-        creds.auth = CairnAuthProvider.NAME
-        creds.aws_sigv4 = False
-        creds.username = creds.password = creds.token = None
-    return creds
-
-
-def _creds(arn: str) -> MlflowHostCreds:
     return creds_of(plain(arn))
 
 
@@ -111,13 +88,17 @@ def _attach() -> None:
     from mlflow.store.artifact import http_artifact_repo, mlflow_artifacts_repo
 
     from mlflow_cairn.artifacts import attach
+    from mlflow_cairn.shared import creds_of
 
     attach()
     for module in (http_artifact_repo, mlflow_artifacts_repo):
         module.get_default_host_creds = creds_of
 
 
-stay(StoreRegistry)
 tracking_store = ByService("mlflow.tracking_store", _tracking)
 registry_store = ByService("mlflow.model_registry_store", _registry)
 scorer_store = ByService("mlflow.scorer_store", _scorers)
+
+from mlflow.tracking.registry import StoreRegistry  # noqa: E402 -- it loads what stands above
+
+stay(StoreRegistry)

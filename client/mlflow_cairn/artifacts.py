@@ -17,9 +17,9 @@ from mlflow.store.artifact.mlflow_artifacts_repo import MlflowArtifactsRepositor
 from mlflow.store.artifact.s3_artifact_repo import S3ArtifactRepository
 from mlflow.utils.rest_utils import http_request
 
-from mlflow_cairn.arn import creds_of, plain
-from mlflow_cairn.parameter import is_parameter
+from mlflow_cairn.shared import creds_of, plain
 from mlflow_cairn.transfer import ApiArtifacts, known
+from mlflow_cairn.uris import is_parameter
 
 SERVER_INFO = "/api/3.0/mlflow/server-info"
 ROOT_FIELD = "cairn_artifact_root"

@@ -6,6 +6,8 @@ import sys
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, NoReturn
 
+from mlflow_cairn.uris import is_arn
+
 if TYPE_CHECKING:
     from mlflow_cairn.server import Server
 
@@ -30,8 +32,8 @@ def server_of(given: str | None, environ: Mapping[str, str] = os.environ) -> "Se
     uri = given or environ.get("MLFLOW_TRACKING_URI")
     if not uri:
         fail("which server? Set MLFLOW_TRACKING_URI, or give --server")
-    if uri.startswith("arn:"):
-        from mlflow_cairn.arn import plain
+    if is_arn(uri):
+        from mlflow_cairn.shared import plain
 
         uri = plain(uri)
     if not uri.startswith(("https://", "http://")):

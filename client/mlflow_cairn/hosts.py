@@ -6,8 +6,9 @@ named.
 """
 
 import ipaddress
+import os
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from urllib.parse import SplitResult, urlsplit
 
 from mlflow.exceptions import MlflowException
@@ -48,6 +49,11 @@ def needs_signature(url: str, named: Iterable[str]) -> bool:
         f"tracking or registry URI nor one of API Gateway's own. If you trust it, add it to "
         f"{HOSTS_VARIABLE}."
     )
+
+
+def user_hosts() -> Iterator[str]:
+    """Those of the user's own list."""
+    yield from filter(None, (name.strip() for name in os.environ.get(HOSTS_VARIABLE, "").split(",")))
 
 
 def hosts_of(named: Iterable[str]) -> set[str]:

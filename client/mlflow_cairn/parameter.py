@@ -24,19 +24,9 @@ _ARN = re.compile(
 _URL = re.compile(
     r"https://(?P<host>[a-z0-9.-]+)(?::(?P<port>[0-9]{1,5}))?(?P<path>(?:/[A-Za-z0-9._/-]*)?)", re.ASCII
 )
-_PREFIX = "arn:"
 
 Read = Callable[[str, str], str]
 """From a parameter's ARN and region to its value."""
-
-
-def is_arn(uri: str) -> bool:
-    return uri.startswith(_PREFIX)
-
-
-def is_parameter(uri: str) -> bool:
-    """Whether an ARN is one of the Systems Manager's, as those of shares are."""
-    return is_arn(uri) and uri.split(":", 3)[2:3] == ["ssm"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,10 +61,11 @@ class Parameters:
                 self._known[arn] = checked(self._read(arn, found["region"]), found["region"], self._named())
             return self._known[arn]
 
-    def lead_to(self, url: str) -> bool:
-        """Whether a URL is below the place of a parameter that was read."""
+    def leading_to(self, url: str) -> Shared | None:
+        """The share whose parameter was read and led to a URL, or above it."""
         with self._lock:
-            return any(url == one.url or url.startswith(f"{one.url}/") for one in self._known.values())
+            known = list(self._known.values())
+        return next((one for one in known if url == one.url or url.startswith(f"{one.url}/")), None)
 
 
 def checked(value: str, region: str, named: Iterable[str]) -> Shared:

@@ -1,6 +1,5 @@
 """What MLflow asks for by ``MLFLOW_TRACKING_AUTH=cairn``. The plugin's objects are wired here, once."""
 
-import os
 import time
 from collections.abc import Iterator
 
@@ -8,21 +7,19 @@ from botocore.session import Session
 from mlflow.tracking.request_auth.abstract_request_auth_provider import RequestAuthProvider
 
 from mlflow_cairn.credentials import AwsIdentity
-from mlflow_cairn.hosts import HOSTS_VARIABLE
-from mlflow_cairn.parameter import is_arn
+from mlflow_cairn.hosts import user_hosts
 from mlflow_cairn.signing import CairnAuth
+from mlflow_cairn.uris import is_arn
 
 
 class CairnAuthProvider(RequestAuthProvider):
     """MLflow makes one for the process, and asks it for each request."""
 
-    NAME = "cairn"
-
     def __init__(self) -> None:
-        self._auth = CairnAuth(AwsIdentity(Session, time.monotonic), named_hosts)
+        self._auth = CairnAuth(AwsIdentity(Session, time.monotonic), named_hosts, _region_of)
 
     def get_name(self) -> str:
-        return self.NAME
+        return "cairn"
 
     def get_auth(self) -> CairnAuth:
         """Artifacts of Cairn's bucket become reachable without rights on it from here on: only where Cairn
@@ -42,5 +39,7 @@ def named_hosts() -> Iterator[str]:
     yield from user_hosts()
 
 
-def user_hosts() -> Iterator[str]:
-    yield from filter(None, (name.strip() for name in os.environ.get(HOSTS_VARIABLE, "").split(",")))
+def _region_of(url: str) -> str | None:
+    from mlflow_cairn.shared import region_of
+
+    return region_of(url)

@@ -5,7 +5,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-import mlflow  # noqa: F401 -- before the rest: it loads the plugins of this package, which import it
 import requests
 from botocore.session import Session
 

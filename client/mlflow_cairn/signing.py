@@ -29,11 +29,18 @@ _SIGNED = ("Content-Type", HEADER)
 
 
 class CairnAuth(AuthBase):
-    """Signs what goes to trusted hosts (``hosts``); ``named`` gives those of the user's settings."""
+    """Signs what goes to trusted hosts (``hosts``); ``named`` gives those of the user's settings,
+    ``region_of`` the region of a URL where it is known from elsewhere."""
 
-    def __init__(self, identity: AwsIdentity, named: Callable[[], Iterable[str]]) -> None:
+    def __init__(
+        self,
+        identity: AwsIdentity,
+        named: Callable[[], Iterable[str]],
+        region_of: Callable[[str], str | None] = lambda _: None,
+    ) -> None:
         self._identity = identity
         self._named = named
+        self._region_of = region_of
 
     def __call__(self, request: PreparedRequest) -> PreparedRequest:
         """Sign a prepared request in place. Its body, if it is a stream, is read to its end before. One
@@ -50,10 +57,11 @@ class CairnAuth(AuthBase):
     def _sign(self, request: PreparedRequest) -> None:
         assert request.url is not None
         url = strict(request.url)
-        region = gateway_region(urlsplit(url).hostname or "") or self._identity.region()
+        host = urlsplit(url).hostname or ""
+        region = gateway_region(host) or self._region_of(request.url) or self._identity.region()
         if region is None:
             raise MlflowException.invalid_parameter_value(
-                f"The region of {urlsplit(url).hostname} is not in its name. Set AWS_REGION."
+                f"The region of {host} is not in its name. Set AWS_REGION."
             )
         request.url = url
         headers = {name: _text(request.headers[name]) for name in _SIGNED if name in request.headers}

@@ -15,7 +15,7 @@ from mlflow.store.artifact.artifact_repo import verify_artifact_path
 from mlflow.store.artifact.mlflow_artifacts_repo import MlflowArtifactsRepository
 from mlflow.utils.request_utils import augmented_raise_for_status, cloud_storage_http_request
 
-from mlflow_cairn.arn import plain
+from mlflow_cairn.shared import plain
 
 IN_REQUEST = 4 * 1024 * 1024
 """Bytes of a file that go in the request itself: one request instead of three. Cairn takes 4.5 MB there."""

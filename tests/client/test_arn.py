@@ -17,7 +17,7 @@ from mlflow.exceptions import MlflowException
 from mlflow.tracking.registry import StoreRegistry
 
 from mlflow_cairn import arn as arns
-from mlflow_cairn import cli
+from mlflow_cairn import cli, shared
 from mlflow_cairn.arn import ByService, stay
 from tests.client import old_mlflow
 from tests.client.deployed import Deployed, deployed
@@ -100,7 +100,7 @@ def share(started: tuple[Deployed, Ssm], monkeypatch: pytest.MonkeyPatch) -> tup
     ssm.asked.clear()
     server.seen.clear()
     server.refused.clear()
-    arns.parameters.cache_clear()
+    shared.parameters.cache_clear()
     return server, ssm
 
 
@@ -129,6 +129,33 @@ def test_everything_works_by_the_arn_alone(share: tuple[Deployed, Ssm], tmp_path
     assert ssm.asked == [f"AmazonSSM.GetParameter {ARN}"], "once in a process"
 
 
+def test_the_region_is_the_parameters_and_not_the_consumers(
+    share: tuple[Deployed, Ssm], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
+    server, _ = share
+    assert MlflowClient().get_experiment("0").name == "Default"
+    assert f"/{REGION}/execute-api/" in server.seen[-1].headers["authorization"]
+
+
+@pytest.mark.parametrize("module", ["arn", "provider", "server"])
+def test_any_part_of_the_plugin_may_be_imported_first(module: str) -> None:
+    """MLflow loads the plugin while it starts, also when a part of the plugin made it start."""
+    script = (
+        f"import mlflow_cairn.{module}\n"
+        "from mlflow.tracking._tracking_service.utils import _tracking_store_registry as registry\n"
+        "assert type(registry._registry['arn']).__module__ == 'mlflow_cairn.arn'"
+    )
+    ended = subprocess.run(
+        [sys.executable, "-W", "ignore", "-c", script],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert ended.returncode == 0, ended.stderr[-2000:]
+
+
 def test_the_command_takes_the_arn_too(
     share: tuple[Deployed, Ssm], capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -144,7 +171,7 @@ def test_a_parameter_that_leads_to_a_stranger_is_not_followed(share: tuple[Deplo
     with front(None) as stranger:
         for url in (stranger.uri, stranger.uri.replace("http:", "https:"), f"{server.uri}@127.0.0.1"):
             ssm.point(url)
-            arns.parameters.cache_clear()
+            shared.parameters.cache_clear()
             with pytest.raises(MlflowException, match="is not followed"):
                 MlflowClient(f"{ARN}-{abs(hash(url))}").get_experiment("0")
         assert stranger.seen == []

@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 from mlflow.exceptions import MlflowException
 
 from mlflow_cairn.hosts import gateway_region
-from mlflow_cairn.parameter import Parameters, Shared, checked, is_parameter
+from mlflow_cairn.parameter import Parameters, Shared, checked
+from mlflow_cairn.uris import is_parameter
 
 REGION = "eu-west-1"
 HOST = "abc123.execute-api.eu-west-1.amazonaws.com"
