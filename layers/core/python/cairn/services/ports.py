@@ -19,12 +19,12 @@ from cairn.ids import RandomBits
 from cairn.search.experiments import ExperimentSearch
 from cairn.search.plan import Pause, Search
 from cairn.services.registry_ports import Registry, Scoped
-from cairn.services.token_ports import CodeStore, TokenStore
 from cairn.services.webhook_ports import Webhooks
 from cairn.sharing.authorize import LookUp, unguarded
 
 if TYPE_CHECKING:
     from cairn.services.share_ports import Shares
+    from cairn.services.token_ports import CodeStore, TokenStore
 
 
 class ExperimentStore(Scoped, Protocol):
@@ -275,8 +275,8 @@ class Stores:
     bits: RandomBits
     carriage: Carriage = Carriage()
     multipart: bool = False
-    tokens: TokenStore | None = None
-    sessions: CodeStore | None = None
+    tokens: "TokenStore | None" = None
+    sessions: "CodeStore | None" = None
     shares: "Shares | None" = None
     artifact_root: str | None = None
     access: Access = UNDECIDED
