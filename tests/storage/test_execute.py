@@ -115,6 +115,7 @@ TINY = Bounds(
     probe=4,
     trial=3,
     worth=8,
+    worth_all=8,
     reserve=4,
     sieved=2,
     group=3,
@@ -125,7 +126,18 @@ TINY = Bounds(
 """Every search pauses many times, whatever it does."""
 
 LEAST = Bounds(
-    units=1, overdraft=0, page=1, probe=1, trial=1, worth=0, reserve=1, sieved=1, group=1, most=1, carried=1
+    units=1,
+    overdraft=0,
+    page=1,
+    probe=1,
+    trial=1,
+    worth=0,
+    worth_all=0,
+    reserve=1,
+    sieved=1,
+    group=1,
+    most=1,
+    carried=1,
 )
 
 

@@ -23,7 +23,7 @@ from tests.storage.stores import NOW, Aggregates, aggregates
 
 TREE = fields.read_filter(fields.RUNS, "tags.t LIKE '%x'")
 ORDERING = run_ordering(())
-SMALL = Bounds(seconds=0.4, probe=3, trial=5, worth=20, sieved=5, reserve=3_060)
+SMALL = Bounds(seconds=0.4, probe=3, trial=5, worth=20, worth_all=20, sieved=5, reserve=3_060)
 """With a clock that goes on by 10 ms whenever it is asked: some 35 entries of a sweep take a request."""
 
 
