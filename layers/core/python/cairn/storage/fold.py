@@ -81,8 +81,8 @@ class Fold:
         1 Query per MB of the log, at most 4 MB or 300,000 points a call. For what is folded: 1
         BatchGetItem per 100 metrics, 1 BatchWriteItem per 25 segments (1 write unit per KB), 1 PutItem a
         metric (up to 4 units), 1 BatchWriteItem per 25 log items (1 unit per KB); 1 Query of journals, and
-        where segments are written 1 PutItem and 1 DeleteItem of one (1 unit per 15 of them). A run that
-        does not exist has no log.
+        where segments are written 1 PutItem of one (1 unit per 15 of them, 1 more to delete it with the log
+        items). A run that does not exist has no log.
         """
         items, size, whole = self._tail(run_id)
         if not items or (not quiet and whole and size < TAIL_BYTES):
@@ -92,13 +92,14 @@ class Fold:
         if not quiet and whole and size < SPARSE_BYTES and logged < _SPARSE * len(points):
             return False
         journals = self._table.query(Query(keys.run_partition(run_id), prefix=keys.JOURNAL_PREFIX)).items
+        done = [Key(item["pk"], item["sk"]) for item in items]
         metrics = sorted(points)
         for start in range(0, len(metrics), _TOGETHER):
             chunk = metrics[start : start + _TOGETHER]
-            self._add(run_id, {metric: of_rows(points.pop(metric)) for metric in chunk})
+            done += self._add(run_id, {metric: of_rows(points.pop(metric)) for metric in chunk})
         for journal in journals:
             clear(self._table, journal)
-        self._table.batch_write([Delete(Key(item["pk"], item["sk"])) for item in items])
+        self._table.batch_write([Delete(key) for key in done])
         return not whole
 
     def _tail(self, run_id: str) -> tuple[list[Item], int, bool]:
@@ -119,9 +120,10 @@ class Fold:
             if after is None:
                 return items, size, True
 
-    def _add(self, run_id: str, points: Mapping[str, Columns]) -> None:
-        """Points of up to 100 metrics into their listings."""
+    def _add(self, run_id: str, points: Mapping[str, Columns]) -> list[Key]:
+        """Points of up to 100 metrics into their listings; the journals that are of no use any more."""
         left = dict(points)
+        journals: list[Key] = []
         for _ in range(_ATTEMPTS):
             items = self._table.batch_get([keys.folded(run_id, metric) for metric in left])
             plans: list[_Plan] = []
@@ -135,6 +137,7 @@ class Fold:
             journal = put_journal(run_id, [put.key for put in puts], _replaced(run_id, plans))
             if puts:
                 self._table.put(journal)
+                journals.append(journal.key)
             self._table.batch_write(puts)
             replaced: list[Key] = []
             for plan in plans:
@@ -149,10 +152,8 @@ class Fold:
                 replaced += _replaced(run_id, [plan])
                 del left[plan.metric]
             self._table.batch_write([Delete(key) for key in replaced])
-            if puts:
-                self._table.delete(Delete(journal.key))
             if not left:
-                return
+                return journals
         raise TemporarilyUnavailable("Too many folders at once worked on the same run.")
 
     def _plan(self, run_id: str, metric: str, listing: Listing, columns: Columns) -> _Plan:
