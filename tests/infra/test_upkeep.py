@@ -95,7 +95,7 @@ def test_what_failed_is_kept_for_two_weeks(default: Assembly) -> None:
 
 def test_overdue_runs_are_looked_for_once_an_hour(default: Assembly) -> None:
     rules = [one["Properties"] for one in default.resources("Api", "AWS::Events::Rule").values()]
-    (rule,) = [one for one in rules if "ScheduleExpression" in one]
+    (rule,) = [one for one in rules if one.get("ScheduleExpression") == "rate(1 hour)"]
     assert rule["ScheduleExpression"] == "rate(1 hour)"
     assert "Overdue" in json.dumps(rule["Targets"])
 
