@@ -16,7 +16,7 @@ from cairn.sharing.fronts import local_front
 from cairn.storage import keys
 from cairn.storage.engine import EngineTable
 from cairn.storage.meter import Measurement, Meter
-from cairn.storage.table import Table
+from cairn.storage.table import Scan, Table
 from tests.storage.engines import NAMES, open_table
 from tests.storage.faults import Crash, FaultyTable
 from tests.storage.stores import NOW, MemoryBlobs, use_case_stores
@@ -220,6 +220,22 @@ def test_a_repeat_is_answered_whatever_became_of_the_name(server: Server) -> Non
     assert server.made(create.path, create.body, "k") == first
     second = server.made(create.path, create.body, "fresh")
     assert second != first
+
+
+def test_a_claim_tells_nothing_of_what_was_asked_for(server: Server, table: EngineTable) -> None:
+    """A webhook's secret may be a word: the claim's hash must not let one try words against it."""
+    create = CREATES["webhook"]
+    server.made(create.path, create.body, "0b1c2d3e-a key that nobody knows")
+    first = _claims(table)
+    server.made(create.path, create.body, "another key that nobody knows")
+    bodies = [claim["b"] for claim in _claims(table)]
+    assert len(first) == 1
+    assert len(set(bodies)) == 2, "the same body has another hash under another key"
+
+
+def _claims(table: EngineTable) -> list[dict[str, Any]]:
+    found = table.scan(Scan(["K#"])).keys
+    return [dict(item) for item in table.batch_get(found).values()]
 
 
 def test_a_refused_create_does_not_use_its_key_up(server: Server) -> None:

@@ -39,7 +39,8 @@ def once(stores: Stores, caller: Caller, request: Creation) -> Once:
     if key is None:
         return Once(stores.bits)
     asked = _hash(caller.principal, type(request).__name__, key)
-    body = _hash(request.model_dump_json(exclude={"idempotency_key"}))
+    # with the key, which nobody else knows and nothing keeps: a body may hold a secret that can be guessed
+    body = _hash(key, request.model_dump_json(exclude={"idempotency_key"}))
     held = stores.creations.claim(asked, Claim(body, f"{stores.bits(128):032x}"), stores.clock())
     if held.body != body:
         raise InvalidParameterValue(
