@@ -3,7 +3,8 @@
 The client takes any JSON object for an MLflow error and reads ``error_code`` from it, so the gateway's own
 ``{"message": ...}`` would surface as INTERNAL_ERROR (mlflow.utils.rest_utils.verify_rest_response). An
 unsigned call and a path without a resource share MISSING_AUTHENTICATION_TOKEN; every path has a resource
-here, so that type means unsigned. UNAUTHORIZED is the token front's, before or by its authorizer. 429 and
+here, so that type means unsigned. UNAUTHORIZED is that of tokens and of browsers' sessions,
+before or by their authorizer. 429 and
 504 are passing faults, which the client repeats.
 """
 
@@ -30,8 +31,8 @@ _UNSIGNED = (
     '(pip install requests-auth-aws-sigv4)."'
 )
 _VOID = (
-    '"The request bears no valid token: it is unknown, expired or revoked. Get one by `cairn token`, and '
-    'set MLFLOW_TRACKING_TOKEN to it."'
+    '"The request bears no valid token or session: it is unknown, expired or revoked. Sign a browser in by '
+    '`cairn ui`. For a script get a token by `cairn token`, and set MLFLOW_TRACKING_TOKEN to it."'
 )
 _TOO_LARGE = (
     '"The request is larger than 10 MB. Upload artifacts to S3 directly or in parts, and log in batches."'

@@ -1,6 +1,6 @@
 """The command ``cairn``: what a data scientist needs of it, and the commands that other packages add.
 
-``token`` and ``whoami`` are here. A package adds a command by an entry point of the group
+``token``, ``ui`` and ``whoami`` are here. A package adds a command by an entry point of the group
 ``cairn.commands``: a pair of a line of help, and what is called with the whole command line and returns the
 exit status. A user's mistake is one line on standard error and exit status 2.
 """
@@ -26,6 +26,7 @@ Added = tuple[str, Callable[[Sequence[str]], int]]
 _EPILOG = """\
 examples:
   cairn whoami                             what the server takes you for
+  cairn ui                                 the web UI, in a browser that this signs in
   cairn token                              a token that reads, good for an hour
   cairn token --permission WRITE --hours 8
   eval "$(cairn token --export)"           into this shell: MLflow's client uses it from here on
@@ -50,7 +51,7 @@ def _run(options: argparse.Namespace) -> int:
 
     try:
         server = server_of(options.server)
-        sys.stdout.write(_whoami(server) if options.command == "whoami" else _token(server, options))
+        sys.stdout.write(_ANSWERS[options.command](server, options))
     except Failed as failed:
         fail(str(failed))
     except MlflowException as refused:
@@ -58,7 +59,13 @@ def _run(options: argparse.Namespace) -> int:
     return 0
 
 
-def _whoami(server: "Server") -> str:
+def _ui(server: "Server", options: argparse.Namespace) -> str:
+    from mlflow_cairn.ui import open_ui
+
+    return open_ui(server, options.permission, options.hours, only_print=options.print)
+
+
+def _whoami(server: "Server", _: argparse.Namespace) -> str:
     me = server.get("whoami")
     lines = [f"principal     {me['principal']}", f"server        {server.uri}"]
     if me.get("session"):
@@ -87,6 +94,13 @@ def _token(server: "Server", options: argparse.Namespace) -> str:
         f"at {server.token_uri}\n"
     )
     return f"{minted['token']}\n"
+
+
+_ANSWERS: Mapping[str, Callable[["Server", argparse.Namespace], str]] = {
+    "token": _token,
+    "ui": _ui,
+    "whoami": _whoami,
+}
 
 
 def _line(token: Mapping[str, Any]) -> str:
@@ -120,13 +134,22 @@ def _parser(added: EntryPoints) -> argparse.ArgumentParser:
         commands.add_parser(entry.name, help=cast("Added", entry.load())[0])
     whoami = commands.add_parser("whoami", help="what the server takes you for")
     token = commands.add_parser("token", help="a token for what cannot sign requests")
-    for command in (whoami, token):
+    ui = commands.add_parser("ui", help="the web UI, in a browser that this signs in")
+    for command in (whoami, token, ui):
         command.add_argument(
             "--server", metavar="URI", help="the tracking URI (default: MLFLOW_TRACKING_URI)"
         )
     token.add_argument(
         "--permission", choices=("READ", "WRITE"), default="READ", help="what it may at most"
     )
+    ui.add_argument(
+        "--permission",
+        choices=("READ", "WRITE", "MANAGE"),
+        default="MANAGE",
+        help="what the browser may at most (default: what you may)",
+    )
+    ui.add_argument("--hours", type=_hours, default=12, metavar="N", help="1 to 12 (default: 12)")
+    ui.add_argument("--print", action="store_true", help="print the address; open no browser")
     token.add_argument("--hours", type=_hours, default=1, metavar="N", help="1 to 12 (default: 1)")
     what = token.add_mutually_exclusive_group()
     what.add_argument("--export", action="store_true", help="print lines for a shell")
@@ -139,7 +162,7 @@ def _parser(added: EntryPoints) -> argparse.ArgumentParser:
 
 def _hours(text: str) -> int:
     if not (text.isascii() and text.isdigit() and 1 <= int(text) <= 12):
-        raise argparse.ArgumentTypeError(f"a token is good for 1 to 12 hours, not {text}")
+        raise argparse.ArgumentTypeError(f"it is good for 1 to 12 hours, not {text}")
     return int(text)
 
 

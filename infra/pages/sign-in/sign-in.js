@@ -38,7 +38,8 @@ async function invited(code) {
   at("permission").textContent = said.permission;
   at("until").textContent = new Date(said.expires).toLocaleString();
   show("invited", "Sign in?");
-  at("sign-in").addEventListener("click", async () => {
+  at("sign-in").disabled = false;
+  at("sign-in").onclick = async () => {
     at("sign-in").disabled = true;
     try {
       await post("open", { code });
@@ -46,7 +47,7 @@ async function invited(code) {
     } catch (problem) {
       signedOut(problem.message, true);
     }
-  });
+  };
 }
 
 async function whoAmI() {
@@ -54,14 +55,14 @@ async function whoAmI() {
   if (!answer.ok) return signedOut("You are not signed in.");
   at("who").textContent = (await answer.json()).principal;
   show("signed-in", "Signed in");
-  at("sign-out").addEventListener("click", async () => {
+  at("sign-out").onclick = async () => {
     try {
       await post("close", {});
       signedOut("You are signed out.");
     } catch (problem) {
       show("signed-in", problem.message, true);
     }
-  });
+  };
 }
 
 async function start() {
@@ -74,4 +75,5 @@ async function start() {
   }
 }
 
+window.addEventListener("hashchange", start); // a code comes into a page that is open already
 start();
