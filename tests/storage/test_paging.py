@@ -1,6 +1,7 @@
 """Queries: bounds, prefixes, directions, pages."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 import pytest
 
@@ -160,3 +161,36 @@ def test_eventually_consistent_reads_see_the_same_here(filled: EngineTable) -> N
     page = filled.query(Query("p", consistent=False))
     assert [item["sk"] for item in page.items] == ORDERED
     assert filled.batch_get([Key("p", "a")], consistent=False) == {Key("p", "a"): page.items[4]}
+
+
+def test_bare_items_are_read_as_others_and_cost_the_same(table: EngineTable, meter: Meter) -> None:
+    table.batch_write([Put({"pk": "é#", "sk": f"é{n:03}", "f": 1}) for n in range(400)])
+    for query in (
+        Query("é#"),
+        Query("é#", limit=7),
+        Query("é#", limit=400),
+        Query("é#", low="é010", high="é020", forward=False),
+        Query("é#", after="é390", limit=9),
+        Query("é#", low="z"),
+    ):
+        with meter.measure() as whole:
+            expected = table.query(query)
+        with meter.measure() as measured:
+            bare = table.query(replace(query, bare=True))
+        assert [Key(item["pk"], item["sk"]) for item in bare.items] == [
+            Key(item["pk"], item["sk"]) for item in expected.items
+        ]
+        assert bare.after == expected.after
+        assert measured.read_units == whole.read_units
+
+
+def test_a_page_of_bare_items_ends_at_1_mb(table: EngineTable) -> None:
+    """Also where a single item is left."""
+    table.batch_write([Put({"pk": "p", "sk": f"{n:04}" + "x" * 1_000, "f": 1}) for n in range(1_100)])
+    first = table.query(Query("p"))
+    assert first.after is not None
+    last = f"{len(first.items):04}y"
+    for query in (Query("p"), Query("p", high=last)):
+        whole, bare = table.query(query), table.query(replace(query, bare=True))
+        assert len(bare.items) == len(whole.items) == len(first.items)
+        assert bare.after == whole.after is not None

@@ -7,6 +7,7 @@ requests, asks again for what was not processed, and repeats passing faults.
 
 import uuid
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from functools import partial
 from typing import Protocol, TypeVar
 
@@ -191,4 +192,4 @@ def _sound(query: Query) -> Query | None:
                 after = None
     if (low, prefix, after) == (query.low, query.prefix, query.after):
         return query
-    return Query(query.pk, low, high, prefix, query.forward, query.limit, after, query.consistent)
+    return replace(query, low=low, high=high, prefix=prefix, after=after)

@@ -49,6 +49,9 @@ from cairn.storage.table import (
 TOKEN_LIFE = 10 * 60 * 1000
 """Milliseconds for which a transaction's token is remembered, as DynamoDB does."""
 
+_BARE = len("pk") + len("sk") + len("f") + 2
+"""Bytes of an item that is its key and its format, beside the key's own."""
+
 _SCHEMA = f"""
 CREATE TABLE IF NOT EXISTS items (
     pk BLOB NOT NULL, sk BLOB NOT NULL, size INTEGER NOT NULL, body BLOB NOT NULL, PRIMARY KEY (pk, sk));
@@ -174,6 +177,8 @@ class SqliteEngine:
 
     def query(self, query: Query) -> Page:
         statement, arguments = _select(query)
+        if query.bare:
+            return self._bare(query, statement, arguments)
         items: list[Item] = []
         total = 0
         full = False
@@ -190,6 +195,23 @@ class SqliteEngine:
         # DynamoDB names a last key whenever it stopped at the limit, also where nothing follows.
         full = full or (query.limit is not None and len(items) == query.limit)
         self._observe(read_cost("Query", query.pk, total, query.consistent))
+        return Page(items, items[-1]["sk"] if full else None)
+
+    def _bare(self, query: Query, statement: str, arguments: Sequence[Any]) -> Page:
+        """From the key's index alone: half the time."""
+        pk, each = query.pk, len(query.pk.encode()) + _BARE
+        items: list[Item] = []
+        total = 0
+        full = False
+        with self._connection() as connection, closing(connection.execute(statement, arguments)) as rows:
+            for (sk,) in rows:
+                if items and total + each + len(sk) > MAX_PAGE:
+                    full = True
+                    break
+                total += each + len(sk)
+                items.append({"pk": pk, "sk": sk.decode()})
+        full = full or len(items) == query.limit
+        self._observe(read_cost("Query", pk, total, query.consistent))
         return Page(items, items[-1]["sk"] if full else None)
 
     def scan(self, scan: Scan) -> KeyPage:
@@ -422,7 +444,8 @@ def _select(query: Query) -> tuple[str, list[Any]]:
     limit = -1 if query.limit is None else query.limit
     where = " AND ".join(clauses)
     # The clauses are the literals above; every value is an argument.
-    statement = f"SELECT sk, size, body FROM items WHERE {where} ORDER BY sk {order} LIMIT ?"  # noqa: S608
+    columns = "sk" if query.bare else "sk, size, body"
+    statement = f"SELECT {columns} FROM items WHERE {where} ORDER BY sk {order} LIMIT ?"  # noqa: S608
     return statement, [*arguments, limit]
 
 

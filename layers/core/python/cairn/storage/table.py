@@ -66,7 +66,8 @@ class Query:
     """Items of one partition with ``low <= sk <= high`` (bounds inclusive, None for open), in key order.
 
     ``after`` is the sort key of the last item of the page before (exclusive start). ``limit`` is the most
-    items of one page; a page also ends at 1 MB.
+    items of one page; a page also ends at 1 MB. ``bare``: the items hold nothing beside their key but their
+    format (``f``, one digit), and it may be left out.
     """
 
     pk: str
@@ -77,6 +78,7 @@ class Query:
     limit: int | None = None
     after: str | None = None
     consistent: bool = True
+    bare: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -136,7 +136,7 @@ class Walks:
     ) -> Iterator[Found]:
         low = span.low if after is None else max(span.low, after + "\0")
         while low <= span.high:
-            page = self.query(Query(partition, low=low, high=span.high, limit=limit))
+            page = self._read(partition, low, span.high, limit)
             yield from _useful(page.items, skips)
             if page.after is None:
                 return
@@ -147,7 +147,7 @@ class Walks:
     ) -> Iterator[Found]:
         high = span.high
         while high >= span.low:
-            page = self.query(Query(partition, low=span.low, high=high, limit=limit, forward=False))
+            page = self._read(partition, span.low, high, limit, forward=False)
             groups = [list(held) for _, held in groupby(page.items, lambda item: item["sk"][:-tie])]
             whole = groups if page.after is None else groups[:-1]
             yield from _useful([item for held in whole for item in reversed(held)], skips)
@@ -156,6 +156,11 @@ class Walks:
             high = page.after[:-tie]
             yield from self._forward(partition, Span(high, high + LAST), None, limit, skips)
             limit = min(limit * _GROWTH, self._page)
+
+    def _read(self, partition: str, low: str, high: str, limit: int, *, forward: bool = True) -> Page:
+        """Entries are their keys; but those of the default order, whose partition ends so, hold names."""
+        bare = not partition.endswith("#")
+        return self.query(Query(partition, low=low, high=high, limit=limit, forward=forward, bare=bare))
 
     def query(self, query: Query) -> Page:
         """A page, paid for."""
