@@ -14,6 +14,7 @@ from infra.constructs.default_experiment import DefaultExperiment
 from infra.constructs.events import Events
 from infra.constructs.function import Function
 from infra.constructs.layers import Layers
+from infra.constructs.logs import AuditQueries
 from infra.constructs.monitoring import Monitoring
 from infra.constructs.sharing import Sharing
 from infra.constructs.tracking_api import BELOW, TrackingApi
@@ -144,6 +145,8 @@ class ApiStack(Stack):
             tracking=self.tracking,
             make=self._function,
         )
+        groups = [one.resource.log_group for one in (self.tracking, self.artifacts)]
+        AuditQueries(self, "Audit", settings.stage, groups)
         Monitoring(
             self,
             "Monitoring",

@@ -1,7 +1,10 @@
-"""Alarms and the dashboard."""
+"""Alarms, the dashboard, and saved queries."""
 
 import json
+import re
 
+from cairn.audit import Entry
+from cairn.protocol.actions import ACTIONS
 from tests.infra.synthesis import Assembly
 
 
@@ -32,6 +35,15 @@ def test_alarms_watch_errors_latency_and_throttles(default: Assembly) -> None:
     ]
     assert all(alarm["TreatMissingData"] == "notBreaching" for alarm in alarms), "idle is no alarm"
     assert all(alarm["AlarmDescription"] for alarm in alarms)
+
+
+def test_the_audit_trail_can_be_asked_for(default: Assembly) -> None:
+    queries = [q["Properties"] for q in default.resources("Api", "AWS::Logs::QueryDefinition").values()]
+    assert sorted(query["Name"] for query in queries) == ["cairn-prod/refusals", "cairn-prod/trail"]
+    line = Entry(ACTIONS["runs:log"], "1", "signed").line("allowed", "")
+    for query in queries:
+        assert set(re.findall(r"audit\.(\w+)", query["QueryString"])) == set(line)
+        assert len(query["LogGroupNames"]) == 2
 
 
 def test_alarms_are_mailed_where_there_is_an_address(default: Assembly, everything: Assembly) -> None:

@@ -48,9 +48,9 @@ class Entry:
         is_refusal = code in _REFUSALS
         writes = self.action.permission >= Permission.WRITE or self.action.name.startswith(_LETS_IN)
         if (writes or is_refusal) and _LOG.isEnabledFor(logging.INFO):
-            _LOG.info("audit", extra={"audit": self._line("refused" if is_refusal else "allowed", code)})
+            _LOG.info("audit", extra={"audit": self.line("refused" if is_refusal else "allowed", code)})
 
-    def _line(self, decision: str, code: str) -> dict[str, str]:
+    def line(self, decision: str, code: str) -> dict[str, str]:
         return {
             "who": self.caller.principal,
             "session": self.caller.session[:_MOST],
