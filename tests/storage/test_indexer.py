@@ -5,11 +5,14 @@ from pathlib import Path
 
 import pytest
 
+from cairn.domain import runs as changes
 from cairn.domain.indexing import Outcome
+from cairn.search.index import text
 from cairn.storage import dirty, keys
 from cairn.storage.engine import EngineTable
 from cairn.storage.indexer import Indexer
 from cairn.storage.meter import Meter
+from cairn.storage.table import Key
 from tests.storage.engines import open_table
 from tests.storage.stores import NOW, aggregates
 
@@ -40,3 +43,32 @@ def test_a_shorter_quiet_time_makes_marks_stale_sooner(sqlite: EngineTable) -> N
     assert Indexer(sqlite, lambda: NOW + 2_999, quiet=3_000).index(run_id, NOW) is Outcome.EARLY
     assert Indexer(sqlite, lambda: NOW + 3_000, quiet=3_000).index(run_id, NOW) is Outcome.INDEXED
     assert sqlite.get(keys.dirty_mark(run_id)) is None
+
+
+def test_the_entry_of_the_default_order_holds_the_run_s_name(sqlite: EngineTable) -> None:
+    """As its tag has it, whenever the run has no mark; a creation that is repeated takes it away first."""
+    stores = aggregates(sqlite)
+    experiment = stores.experiment()
+    run_id = stores.run(experiment)
+    key = Key(keys.index_partition(run_id[:16], "a0"), keys.run_position(5, run_id))
+    indexer = Indexer(sqlite, lambda: NOW + dirty.QUIET)
+
+    def held() -> object:
+        item = sqlite.get(key)
+        assert item is not None
+        return item.get(keys.NAME)
+
+    assert held() is None
+    indexer.sweep(experiment)
+    assert held() == ""
+    for name in ("a", "b" * 200, "c"):
+        stores.change(run_id, changes.set_tags([("mlflow.runName", name)]))
+        indexer.sweep(experiment)
+        assert held() == text(name)
+    stores.change(run_id, changes.delete_tag(run_id, "mlflow.runName"))
+    assert held() == text("c")
+    indexer.sweep(experiment)
+    assert held() == ""
+    stores.runs.create(stores.runs.get(run_id))
+    assert held() is None
+    assert sqlite.get(keys.dirty_mark(run_id)) is not None
