@@ -224,7 +224,7 @@ def _handlers(times: Sequence[HandlerTime]) -> str:
     return f"""## CPU in the handler
 
 One event, one answer, in a process that is warm, without any HTTP front: what a Lambda function computes
-beside its waits. With SQLite the engine's own work is in it; with DynamoDB it is botocore's (signing, JSON,
+beside its waits. With SQLite the engine's own work is in it; with DynamoDB it is the wire's (signing, JSON,
 HTTP), while the table itself answers from another process.
 
 {cpu_table(times)}
