@@ -13,6 +13,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal, Self
 
+SOMEBODY = "?" * 12
+"""An account's id. Of a request without a principal (a browser's, or one by a token)
+``aws:PrincipalAccount`` is ``anonymous`` ("AWS global condition context keys"); what such a request may
+reach, its method decides."""
 MAX_ACCOUNTS = 400
 """An account takes 15 characters of the 8,192 that a resource policy holds."""
 
@@ -50,15 +54,15 @@ class Gate:
         ``open_paths`` what anybody may ask for: under a policy a method that asks for nothing is refused
         unless it is allowed (table A of the same page).
 
-        ``Principal: *`` is narrowed by the condition, to requests that have a principal: where the account
-        is not known, "not equal" would hold.
+        ``Principal: *`` is narrowed by the condition, to requests that have a principal: of the others "not
+        equal" holds as well.
         """
         return [self._of_principals(owner), *_open(open_paths)]
 
     def _of_principals(self, owner: str) -> dict[str, object]:
         elsewhere: dict[str, object] = {
             "StringNotEquals": {"aws:PrincipalAccount": owner},
-            "Null": {"aws:PrincipalAccount": "false"},
+            "StringLike": {"aws:PrincipalAccount": SOMEBODY},
         }
         if self.kind == "own-account":
             return _statement("Deny", elsewhere)

@@ -48,6 +48,13 @@ def test_a_function_serves_signed_callers_from_dynamodb_and_s3(deployed: App) ->
     assert _send(deployed, request)["statusCode"] == 401
 
 
+def test_a_function_lets_browsers_in_where_it_is_told_to(deployed: App) -> None:
+    request = event("POST", "/api/3.0/cairn/sessions/code", content="{}", identity=SIGNED)
+    assert _send(deployed, request)["statusCode"] == 404
+    told = build(SETTINGS.model_copy(update={"ui": True}))
+    assert json.loads(_send(told, request)["body"])["code"].startswith("cairn-code_")
+
+
 def test_a_function_announces_parts_and_presigned_urls(deployed: App) -> None:
     answer = _send(deployed, event("GET", "/api/3.0/mlflow/server-info", identity={}))
     assert '"multipart_uploads_enabled":true' in answer["body"]

@@ -118,6 +118,7 @@ def test_a_presigned_download_serves_ranges_as_an_attachment(s3: S3Artifacts) ->
         whole.headers["Content-Disposition"]
         == "attachment; filename=uni.html; filename*=UTF-8''%C3%BCn%C3%AF.html"
     )
+    assert whole.headers["Content-Type"] == "text/plain; charset=utf-8", "not rendered, whoever opens it"
     part = requests.get(signed.url, headers={"Range": "bytes=3-5"}, timeout=10)
     assert (part.status_code, part.content) == (206, b"012")
     assert part.headers["Content-Range"] == "bytes 3-5/17"

@@ -1,6 +1,7 @@
 """The API's resource policy, for each gate that may be chosen."""
 
 import json
+from fnmatch import fnmatchcase
 from typing import Any
 
 import pytest
@@ -16,7 +17,9 @@ def statement(access: str) -> dict[str, Any]:
     (only,) = json.loads(json.dumps(Gate.parse(access).statements(OWNER)))
     assert only["Action"] == "execute-api:Invoke"
     assert only["Resource"] == "execute-api:/*"
-    assert only["Condition"].pop("Null") == {"aws:PrincipalAccount": "false"}, "by a token nobody is known"
+    somebody = only["Condition"].pop("StringLike")["aws:PrincipalAccount"]
+    assert fnmatchcase("222222222222", somebody)
+    assert not fnmatchcase("anonymous", somebody), "whom a token or a session stands for is not known here"
     return dict(only)
 
 

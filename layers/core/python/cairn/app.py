@@ -83,8 +83,9 @@ def build(settings: Settings) -> App:
     carriage = Carriage(upload=_LAMBDA_FILE, download=_LAMBDA_FILE)
     stores = _aws_stores(settings, table, carriage, _remote_webhooks(table, settings))
     authority = Authority(Grants(table), Owner(settings.account, settings.roles_of_owner), time.monotonic)
+    sessions = _sessions(table) if settings.ui else None
     return App(
-        replace(stores, look_up=authority.look_up, shares=_shares(table, settings)),
+        replace(stores, look_up=authority.look_up, shares=_shares(table, settings), sessions=sessions),
         deployed_front,
         authority,
         max_body=_LAMBDA_BODY,

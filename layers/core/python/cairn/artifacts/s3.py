@@ -13,7 +13,7 @@ from cairn.artifacts.chunks import Body, Chunks
 from cairn.artifacts.faults import fault, translated
 from cairn.artifacts.paths import MAX_KEY_BYTES, foreign, place_of
 from cairn.domain.artifacts import FileInfo, Part, Signed
-from cairn.domain.attachments import disposition, stored_type
+from cairn.domain.attachments import disposition, inert_type, stored_type
 from cairn.domain.paths import PROXIED_SCHEMES, join
 from cairn.errors import InvalidParameterValue, ResourceDoesNotExist
 
@@ -194,9 +194,10 @@ class S3Artifacts:
         return found
 
     def sign_download(self, uri: str, seconds: int, version: str | None = None) -> Signed:
-        """1 HeadObject. The URL answers with an attachment, whatever the type of the bytes."""
+        """1 HeadObject. The URL answers with an attachment, whatever the type of the bytes, and as plain
+        text where a browser would render them."""
         key = self._file(uri)
-        of = _of(version)
+        of, inert = _of(version), inert_type(key)
         try:
             with translated(uri):
                 size = self._client.head_object(Bucket=self._bucket, Key=key, **of)["ContentLength"]
@@ -208,6 +209,7 @@ class S3Artifacts:
                 "Bucket": self._bucket,
                 "Key": key,
                 "ResponseContentDisposition": disposition(key.rpartition("/")[2]),
+                **({"ResponseContentType": inert} if inert else {}),
                 **of,
             },
             ExpiresIn=seconds,

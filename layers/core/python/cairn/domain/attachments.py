@@ -31,6 +31,14 @@ def served_type(path: str) -> str:
     return "text/plain" if extension in _TEXT or guessed.endswith("javascript") else guessed
 
 
+def inert_type(path: str) -> str | None:
+    """The Content-Type under which S3 is to answer, where that of the object is one that browsers run or
+    render: HTML, SVG, XML, scripts. None for all others, which keep their own."""
+    guessed = stored_type(path)
+    active = guessed.endswith(("html", "xml", "javascript", "ecmascript"))
+    return "text/plain; charset=utf-8" if active else None
+
+
 def stored_type(path: str) -> str:
     """The Content-Type of an object in S3: what MLflow's S3 repository guesses by the file's name."""
     return mimetypes.guess_type(posixpath.basename(path))[0] or BINARY
