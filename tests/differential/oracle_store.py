@@ -85,6 +85,7 @@ class Universe:
             artifacts=fake,
             clock=fake,
             bits=fake,
+            access=DEPLOYMENT,
         )
 
 
