@@ -48,7 +48,8 @@ class Site:
         return self.page
 
     def turn(self, route: str) -> Page:
-        """Another page of the UI that is loaded, as by a link."""
+        """Another page of the UI that is loaded, as by a link. Not after a change: the page may be about to
+        go elsewhere by itself."""
         self.page.evaluate("route => { location.hash = route }", route)
         return self.page
 

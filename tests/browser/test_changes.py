@@ -63,7 +63,7 @@ def test_a_run_is_renamed_described_tagged_deleted_and_restored(site: Site, logg
     page.get_by_role("menuitem", name="Delete").click()
     with saved(page, "runs/delete"):
         page.get_by_role("button", name="Delete selected").click()
-    site.turn(f"/experiments/{experiment_id}/runs")
+    page = site.open(f"/experiments/{experiment_id}/runs")
     expect(page.get_by_text("No runs logged")).to_be_visible()
     page.get_by_role("combobox", name=re.compile("State")).click()
     page.get_by_role("option", name="Deleted").click()
@@ -87,7 +87,7 @@ def test_an_experiment_is_created_described_and_deleted(site: Site, logged: Logg
         page.get_by_role("dialog").get_by_role("button", name="Create").click()
     expect(page).to_have_url(re.compile(r"#/experiments/\d+"))
     expect(page.get_by_role("link", name="short-lived").first).to_be_visible()
-    site.turn("/experiments")
+    page = site.open("/experiments")
     page.get_by_role("row", name="short-lived").get_by_role("checkbox").click()
     page.get_by_role("button", name="Delete").click()
     with saved(page, "experiments/delete"):
@@ -106,7 +106,7 @@ def test_a_logged_model_is_registered_described_and_given_an_alias(site: Site, l
     form.get_by_label("Model Name").fill("by-hand")
     with saved(page, "model-versions/create"):
         form.get_by_role("button", name="Register").click()
-    site.turn("/models/by-hand/versions/1")
+    page = site.open("/models/by-hand/versions/1")
     page.get_by_role("button", name=re.compile("(Add|Edit) aliases|^Add$")).click()
     form = page.get_by_role("dialog")
     form.get_by_role("combobox").fill("challenger")
@@ -139,5 +139,5 @@ def test_a_prompt_is_created_and_gets_a_second_version(site: Site, logged: Logge
         form.get_by_role("button", name="Create").click()
     expect(page.get_by_text("Viewing version 2")).to_be_visible()
     expect(page.get_by_text("Sum up {{ text }} in a line").first).to_be_visible()
-    site.turn("/prompts")
+    page = site.open("/prompts")
     expect(page.get_by_role("row", name="summary")).to_contain_text("Version 2")
