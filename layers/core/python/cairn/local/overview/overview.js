@@ -21,9 +21,13 @@ function element(name, text) {
   return made;
 }
 
-// The address that a script needs: this page's, without its own name.
+// In AWS this page, MLflow's UI and its calls are below "ui", and the UI has a name of its own.
+const IN_AWS = location.pathname.endsWith("/ui/cairn");
+const HOME = IN_AWS ? "index.html" : "./";
+
+// The address that a script needs: this page's, without its own name and what is there for browsers.
 function trackingUri() {
-  return new URL(".", location.href).href.replace(/\/$/, "");
+  return new URL(IN_AWS ? ".." : ".", location.href).href.replace(/\/$/, "");
 }
 
 function fill(list, entries, item, empty) {
@@ -35,7 +39,7 @@ function fill(list, entries, item, empty) {
 function experiment(entry) {
   const item = document.createElement("li");
   const link = element("a", entry.name);
-  link.href = `./#/experiments/${encodeURIComponent(entry.experiment_id)}`;
+  link.href = `${HOME}#/experiments/${encodeURIComponent(entry.experiment_id)}`;
   const created = new Date(entry.creation_time).toLocaleString([], { dateStyle: "medium", timeStyle: "short" });
   item.append(link, element("span", entry.note ? `${created} · ${entry.note}` : created));
   return item;
@@ -90,4 +94,8 @@ at("copy").addEventListener("click", async () => {
   at("copy").textContent = "Copied";
 });
 
+for (const link of document.querySelectorAll('a[href^="./"]')) {
+  link.setAttribute("href", link.getAttribute("href").replace("./", HOME));
+}
+at("session").hidden = !IN_AWS;
 load();
