@@ -10,7 +10,7 @@ from cairn.domain.sessions import CODE_MS, Code
 from cairn.domain.tokens import HOUR_MS, Token
 from cairn.errors import Unauthenticated
 from cairn.sharing.caller import Caller
-from cairn.sharing.sessions import CODE_PREFIX, Opened, SignIn, invite
+from cairn.sharing.sessions import CODE_PREFIX, SignIn, invite
 from cairn.sharing.tokens import place
 from cairn.storage import keys
 from cairn.storage.engine import EngineTable
@@ -73,34 +73,6 @@ def test_what_is_over_is_cleaned_up_by_and_by(table: EngineTable) -> None:
         item = table.get(key)
         assert item is not None
         assert SESSION.expires <= item["ttl"] * 1000 <= SESSION.expires + 2 * HOUR_MS
-
-
-def test_prices(table: EngineTable, meter: Meter) -> None:
-    secrets = iter(range(10))
-    sign_in = SignIn(Sessions(table), lambda: NOW, lambda bits: next(secrets))
-    text = asked_for(table)
-    spent: list[tuple[list[str], float, float]] = []
-
-    def measure(act: object) -> object:
-        assert callable(act)
-        with meter.measure() as measured:
-            found = act()
-        operations = [cost.operation for cost in measured.costs]
-        writes = sum(cost.write_units for cost in measured.costs)
-        spent.append((operations, writes, sum(cost.read_units for cost in measured.costs)))
-        return found
-
-    measure(lambda: sign_in.look(text))
-    opened = measure(lambda: sign_in.open(text))
-    assert isinstance(opened, Opened)
-    measure(lambda: sign_in.admit(opened.text))
-    measure(lambda: sign_in.close(opened.text))
-    assert spent == [
-        (["BatchGetItem"], 0, 2),
-        (["BatchGetItem", "DeleteItem", "PutItem"], 2, 2),
-        (["BatchGetItem"], 0, 2),
-        (["DeleteItem"], 1, 0),
-    ]
 
 
 def asked_for(table: Table) -> str:

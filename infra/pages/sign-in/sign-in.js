@@ -27,7 +27,7 @@ function trackingUri() {
 }
 
 function signedOut(state, bad) {
-  at("lines").textContent = ["pip install mlflow-cairn", `cairn ui --server ${trackingUri()}`].join("\n");
+  at("lines").textContent = `cairn ui --server ${trackingUri()}`;
   show("signed-out", state, bad);
 }
 
