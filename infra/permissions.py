@@ -76,6 +76,7 @@ ASSUME = ("sts:AssumeRole",)
 RECEIVE = ("sqs:DeleteMessage", "sqs:GetQueueAttributes", "sqs:ReceiveMessage")
 OBJECTS = ("s3:AbortMultipartUpload", "s3:DeleteObject", "s3:GetObject", "s3:PutObject")
 BLOB = ("s3:GetObject", "s3:PutObject")
+NAME_ACCOUNTS = ("s3:GetBucketPolicy", "s3:PutBucketPolicy")
 LIST_BUCKET = ("s3:ListBucket",)
 OLD_OBJECTS = ("s3:GetObjectVersion",)
 LIST_VERSIONS = ("s3:ListBucketVersions",)
@@ -159,6 +160,11 @@ def on_ram(shares: str, stage: str) -> list[iam.PolicyStatement]:
             conditions={"StringEquals": {"aws:ResourceTag/cairn:deployment": stage}},
         ),
     ]
+
+
+def on_policy(bucket: s3.IBucket) -> iam.PolicyStatement:
+    """The bucket's policy, whole: IAM has no condition on what is put (service authorization reference)."""
+    return iam.PolicyStatement(actions=list(NAME_ACCOUNTS), resources=[bucket.bucket_arn])
 
 
 def on_role(role: str) -> iam.PolicyStatement:

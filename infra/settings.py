@@ -8,7 +8,15 @@ compares the two.
 from collections.abc import Mapping
 from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, field_validator
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ValidationError,
+    ValidationInfo,
+    field_validator,
+)
 
 from infra.gate import Gate
 
@@ -67,6 +75,11 @@ class Settings(BaseModel):
         pattern=r"^arn:aws[a-z-]*:iam::\d{12}:role/[A-Za-z0-9_+=,.@/-]+$",
         description="ARN of a role that may list an organisation's accounts and units, for shares with "
         "organisational units. None: a share names accounts or the organisation.",
+    )
+    direct_s3: bool = Field(
+        default=False,
+        description="Let shares name accounts in the bucket's policy (cairn share create --direct-s3): the "
+        "reconciler may then change that policy. Wants encryption aws-owned.",
     )
     keep_data: bool = Field(
         default=True,
@@ -132,6 +145,15 @@ class Settings(BaseModel):
     @classmethod
     def _access_is_a_gate(cls, value: str) -> str:
         Gate.parse(value)
+        return value
+
+    @field_validator("encryption")
+    @classmethod
+    def _other_accounts_can_decrypt(cls, value: str, others: ValidationInfo) -> str:
+        """Of S3's encryptions SSE-S3 alone asks nothing of the reader ("Protecting data with server-side
+        encryption"): the account's aws/s3 key is for no other account, and a key's policy not ours."""
+        if value != "aws-owned" and others.data.get("direct_s3"):
+            raise ValueError("direct_s3 gives other accounts objects that they cannot decrypt: aws-owned")
         return value
 
     @field_validator("log_days")

@@ -2,7 +2,8 @@
 
 The promise is the schedule; events only make it quicker, and so does the API after it has written a share.
 The function's role may make, change and delete RAM shares that bear this deployment's tag, and parameters
-below its own path; of the table it reaches grants and shares, no experiment and no run.
+below its own path; of the table it reaches grants and shares, no experiment and no run. With the setting
+``direct_s3`` it may change the bucket's policy as well (docs/adr/0026-direct-s3.md).
 """
 
 from collections.abc import Sequence
@@ -15,6 +16,7 @@ from aws_cdk import aws_events_targets as targets
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_kms as kms
 from aws_cdk import aws_lambda as lambda_
+from aws_cdk import aws_s3 as s3
 from constructs import Construct
 
 from infra import permissions
@@ -53,6 +55,7 @@ class Sharing(Construct):
         *,
         settings: Settings,
         table: dynamodb.ITable,
+        bucket: s3.IBucket,
         key: kms.IKey | None,
         rest_api: apigateway.IRestApi,
         tracking: Function,
@@ -66,6 +69,7 @@ class Sharing(Construct):
         self.told = {
             "CAIRN_SHARES": self.parameters,
             "CAIRN_ORGANIZATIONS_ROLE": settings.organizations_role or "",
+            **({"CAIRN_DIRECT_S3": "true"} if settings.direct_s3 else {}),
         }
         self.reconciler = make(
             self,
@@ -77,6 +81,7 @@ class Sharing(Construct):
                 permissions.on_parameters(f"{self.parameters}/*"),
                 *permissions.on_ram(ram_shares, settings.stage),
                 *self._organizations(),
+                *([permissions.on_policy(bucket)] if settings.direct_s3 else []),
                 *permissions.on_key(key, "dynamodb"),
             ],
             timeout_s=TIMEOUT_S,

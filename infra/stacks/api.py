@@ -140,6 +140,7 @@ class ApiStack(Stack):
             "Sharing",
             settings=settings,
             table=table,
+            bucket=bucket,
             key=key,
             rest_api=self.api.rest_api,
             tracking=self.tracking,

@@ -35,6 +35,7 @@ def test_strings_of_the_command_line_become_numbers_booleans_and_tags() -> None:
         ({"tags": "team"}, "key=value"),
         ({"burst_limit": 0}, "burst_limit: "),
         ({"organizations_role": "CairnReads"}, "organizations_role: "),
+        ({"direct_s3": "true", "encryption": "customer"}, "encryption: .*cannot decrypt"),
         ({"permissions_boundary": "a b"}, "permissions_boundary: "),
     ],
 )

@@ -4,6 +4,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+import pytest
 from aws_cdk import App, Stack
 from aws_cdk.assertions import Template
 
@@ -14,7 +15,8 @@ from cairn.storage import keys
 from infra import permissions
 from infra.constructs.experiment_share import ExperimentShare, export_of
 from infra.constructs.sharing import RAM_CALLS, TIMEOUT_S
-from tests.infra.synthesis import Assembly
+from infra.settings import Settings
+from tests.infra.synthesis import Assembly, synthesise
 from tests.infra.test_permissions import as_list, statements
 from tests.sharing.test_declared import PROPERTIES
 
@@ -107,9 +109,37 @@ def test_who_writes_shares_knows_whom_the_gate_lets_in(default: Assembly, everyt
         assert told(everything, name)["CAIRN_GATE"] == "organisation:o-a1b2c3d4e5"
 
 
-def test_what_functions_are_told_is_what_the_core_reads(default: Assembly) -> None:
+@pytest.fixture(scope="module")
+def direct(tmp_path_factory: pytest.TempPathFactory) -> Assembly:
+    return synthesise(Settings(direct_s3=True), tmp_path_factory.mktemp("direct") / "cdk.out")
+
+
+def test_the_buckets_policy_is_changed_where_the_deployer_says_so(
+    default: Assembly, direct: Assembly
+) -> None:
+    """By the reconciler alone, that bucket's, by the two calls that it makes."""
+    statement = held(direct, "s3:PutBucketPolicy")
+    assert set(as_list(statement["Action"])) == {"s3:GetBucketPolicy", "s3:PutBucketPolicy"}
+    assert list(statement["Resource"]) == ["Fn::ImportValue"]
+    assert "Artifacts" in json.dumps(statement["Resource"])
+    holders = {owner for owner, one in statements(direct) if "BucketPolicy" in json.dumps(one["Action"])}
+    assert holders == {"SharingReconciler"}
+    assert "BucketPolicy" not in json.dumps([one["Action"] for _, one in statements(default)])
+    assert direct.findings == ()
+    for name in ("SharingReconciler", "SharingDeclarer", "Tracking"):
+        assert told(direct, name)["CAIRN_DIRECT_S3"] == "true"
+        assert "CAIRN_DIRECT_S3" not in told(default, name)
+
+
+def test_direct_s3_changes_nothing_of_what_is_kept(default: Assembly, direct: Assembly) -> None:
+    """CloudFormation's policy is the same: it is the reconciler that adds to it."""
+    assert direct.templates["Data"]["Resources"] == default.templates["Data"]["Resources"]
+
+
+def test_what_functions_are_told_is_what_the_core_reads(default: Assembly, direct: Assembly) -> None:
     names = {field.alias for field in CoreSettings.model_fields.values()}
     for name in ("SharingReconciler", "Tracking"):
+        assert {key for key in told(direct, name) if key.startswith("CAIRN_")} <= names
         assert {key for key in told(default, name) if key.startswith("CAIRN_")} <= names
     parts = told(default, "SharingReconciler")["CAIRN_SHARES"]["Fn::Join"][1]
     values = {"AWS::Partition": "aws", "AWS::Region": "eu-central-1", "AWS::AccountId": "111122223333"}

@@ -1,5 +1,6 @@
 """A deployment's shares, grants and reconciler beside a fake RAM, with a clock and a fuse."""
 
+import json
 from collections.abc import Callable, Iterable
 from dataclasses import replace
 from typing import Any
@@ -8,6 +9,7 @@ from cairn.domain import shares as rules
 from cairn.domain.access import Permission
 from cairn.domain.grants import Grant
 from cairn.domain.shares import Place, Share
+from cairn.sharing.direct import BucketPolicy, Folder
 from cairn.sharing.ram import Organization, Parameters, Ram, Unavailable
 from cairn.sharing.reconcile import GRACE_MS, Reconciler, Report
 from cairn.sharing.shares import Here, grants_of
@@ -16,12 +18,21 @@ from cairn.storage.grants import Grants
 from cairn.storage.shares import Shares
 from cairn.storage.sqlite import SqliteTable
 from cairn.storage.table import Scan
-from tests.sharing.ram_fake import OWNER, REGION, FakeOrganizations, FakeRam, FakeSsm, World
+from tests.sharing.ram_fake import OWNER, REGION, FakeOrganizations, FakeRam, FakeS3, FakeSsm, World
 from tests.storage.faults import Crash
 
 URI = f"https://abc123.execute-api.{REGION}.amazonaws.com/prod"
 HERE = Here("aws", OWNER, REGION, "prod", URI, "/cairn/prod/shares")
 PLACE = Place(OWNER, reads_organizations=True)
+FOLDER = Folder("aws", "bucket", "artifacts")
+TLS = {
+    "Effect": "Deny",
+    "Principal": {"AWS": "*"},
+    "Action": "s3:*",
+    "Resource": ["arn:aws:s3:::bucket", "arn:aws:s3:::bucket/*"],
+    "Condition": {"Bool": {"aws:SecureTransport": "false"}},
+}
+BASE = json.dumps({"Version": "2012-10-17", "Statement": [TLS]})
 ALICE, BOB, CAROL = "444455556666", "777788889999", "222233334444"
 
 
@@ -68,8 +79,13 @@ class FusedTable:
 
 
 class Stage:
-    def __init__(self, world: World | None = None) -> None:
+    """``direct``: with the setting direct_s3, whose bucket has a policy of CloudFormation's."""
+
+    def __init__(self, world: World | None = None, *, direct: bool = False) -> None:
         self.world = world or World()
+        self.s3 = FakeS3(self.world)
+        self.direct = direct
+        self.world.policy = BASE
         self.now = 1_000_000_000
         self.fuse = Fuse()
         self.world.before_call = self.world.after_call = self.fuse.tick
@@ -92,7 +108,8 @@ class Stage:
             return organization.accounts(unit)
 
         ram, parameters = Ram(FakeRam(self.world), "prod"), Parameters(FakeSsm(self.world))
-        return Reconciler(self.shares, self.grants, ram, parameters, units, HERE, lambda: self.now)
+        policy = BucketPolicy(self.s3, FOLDER, OWNER) if self.direct else None
+        return Reconciler(self.shares, self.grants, ram, parameters, units, HERE, lambda: self.now, policy)
 
     def run(self) -> Report:
         return self.reconciler().run()
@@ -103,16 +120,18 @@ class Stage:
         principals: Iterable[str] = (ALICE,),
         roles: tuple[str, ...] = (),
         permission: Permission = Permission.READ,
+        direct: tuple[str, ...] = (),
     ) -> Share:
-        """A record as a request writes it."""
+        """A record as a request writes it; ``direct``: of these experiments, with --direct-s3."""
         self._made += 1
-        experiments = rules.patterns_of("experiments", [f"{name}/*"])
+        patterns = (*rules.patterns_of("experiments", [f"{name}/*"]), *rules.patterns_of("models", [name]))
         record = Share(
             share_id=f"{self._made:016x}",
             name=name,
             permission=permission,
-            patterns=(*experiments, *rules.patterns_of("models", [name])),
+            patterns=tuple(rules.ids_of(direct)) or patterns,
             roles=roles,
+            direct=bool(direct),
             members={},
             created=self.now,
             updated=self.now,

@@ -195,3 +195,91 @@ def test_a_local_server_shares_nothing(tmp_path: Path) -> None:
     reply = Client(tmp_path).get(PATH)
     assert reply.error == (404, "ENDPOINT_NOT_FOUND")
     assert "shares nothing" in reply.json["message"]
+
+
+DIRECT: dict[str, Any] = {
+    "name": "fraud",
+    "experiment_ids": ["0"],
+    "principals": ["444455556666"],
+    "direct_s3": True,
+}
+
+
+def direct_s3(owned: Owned) -> None:
+    """The setting, and artifacts where they lie in AWS."""
+    stores = owned.world.app.stores
+    assert stores.shares is not None
+    place = replace(stores.shares.place, direct_s3=True)
+    root = stores.experiments.get("0").artifact_location.removesuffix("/0")
+    stores = replace(stores, shares=replace(stores.shares, place=place), artifact_root=root)
+    owned.world.app = replace(owned.world.app, stores=stores)
+
+
+def test_direct_s3_is_kept_until_it_is_taken_away(owned: Owned) -> None:
+    direct_s3(owned)
+    assert owned.send("POST", "", DIRECT).json["share"]["direct_s3"] is True
+    assert owned.send("PATCH", "/fraud", {"permission": "MANAGE"}).json["share"]["direct_s3"] is True
+    assert owned.send("PATCH", "/fraud", {"direct_s3": False}).json["share"]["direct_s3"] is False
+    more = {"direct_s3": False, "models": ["m"], "roles": ["Trainer"]}
+    assert owned.send("PATCH", "/fraud", more).status == 200
+    assert owned.send("PATCH", "/fraud", {"direct_s3": True}).code == "INVALID_PARAMETER_VALUE"
+    less = {"direct_s3": True, "models": [], "roles": []}
+    assert owned.send("PATCH", "/fraud", less).json["share"]["direct_s3"] is True
+
+
+@pytest.mark.parametrize(
+    ("more", "says"),
+    [
+        ({"experiments": ["fraud"]}, "experiments 'fraud': S3 knows no names. Take --experiment-ids"),
+        ({"models": ["m*"]}, "for experiments by id alone"),
+        ({"prompts": ["*"]}, "for experiments by id alone"),
+        ({"principals": ["arn:aws:organizations::999999999999:organization/o-a1b2c3d4e5"]}, "for accounts"),
+        ({"roles": ["Trainer"]}, "Leave out --role"),
+        ({"experiment_ids": ["77"]}, "No Experiment with id=77"),
+    ],
+)
+def test_what_a_buckets_policy_cannot_say_is_refused(
+    owned: Owned, more: dict[str, object], says: str
+) -> None:
+    direct_s3(owned)
+    refused = owned.send("POST", "", {**DIRECT, **more})
+    assert refused.status in (400, 404)
+    assert says in refused.json["message"]
+    assert owned.shares.all() == ([], None)
+    owned.send("POST", "", DIRECT)
+    held = owned.shares.get("fraud")
+    assert says in owned.send("PATCH", "/fraud", more).json["message"]
+    assert owned.shares.get("fraud") == held
+
+
+def test_an_experiment_with_a_place_of_its_own_is_not_shared_so(owned: Owned) -> None:
+    direct_s3(owned)
+    body = {"name": "elsewhere", "artifact_location": "s3://other/place"}
+    admin = owned.world.of(OWNER, name="Admin")
+    made = admin.send("POST", "/api/2.0/mlflow/experiments/create", content=json.dumps(body))
+    experiment = made.json["experiment_id"]
+    refused = owned.send("POST", "", {**DIRECT, "experiment_ids": ["0", experiment]})
+    assert "are at s3://other/place" in refused.json["message"]
+    owned.send("POST", "", DIRECT)
+    refused = owned.send("PATCH", "/fraud", {"experiment_ids": [experiment]})
+    assert "are at s3://other/place" in refused.json["message"]
+
+
+def test_without_the_setting_it_is_refused_by_name(owned: Owned) -> None:
+    assert "direct_s3=true" in owned.send("POST", "", DIRECT).json["message"]
+    direct_s3(owned)
+    owned.send("POST", "", {**DIRECT, "principals": ["444455556666", "777788889999"]})
+    stores = owned.world.app.stores
+    assert stores.shares is not None
+    off = replace(stores.shares, place=replace(stores.shares.place, direct_s3=False))
+    owned.world.app = replace(owned.world.app, stores=replace(stores, shares=off))
+    assert "direct_s3=true" in owned.send("PATCH", "/fraud", {"direct_s3": False}).json["message"]
+    fewer = owned.send("PATCH", "/fraud", {"remove_principals": ["777788889999"]})
+    assert fewer.status == 200, "who is to go can always go"
+
+
+def test_a_stacks_share_has_none(owned: Owned) -> None:
+    direct_s3(owned)
+    owned.send("POST", "", {**DIRECT, "direct_s3": False})
+    owned.shares.change("fraud", lambda held: replace(held, declared="stack"))
+    assert "declared by a stack" in owned.send("PATCH", "/fraud", {"direct_s3": True}).json["message"]

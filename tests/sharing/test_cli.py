@@ -17,7 +17,7 @@ from mlflow_cairn.parameter import Shared, checked
 from mlflow_cairn.server import Failed
 from tests.access.worlds import OWNER, a_world
 from tests.sharing.stage import URI, Stage
-from tests.sharing.test_api import Owned
+from tests.sharing.test_api import Owned, direct_s3
 
 CREATE = [
     "create",
@@ -212,3 +212,16 @@ def test_what_is_shared_is_followed_by_the_consumers_plugin(stage: Stage) -> Non
 def test_the_command_is_one_of_cairns() -> None:
     (found,) = [entry for entry in entry_points(group="cairn.commands") if entry.name == "share"]
     assert found.load() == command.SHARE
+
+
+def test_direct_s3_is_said_and_unsaid(terminal: Terminal) -> None:
+    direct_s3(terminal.owned)
+    create = "create fraud --experiment-ids 0 --principal 444455556666"
+    assert "direct S3" in terminal[f"{create} --direct-s3"]
+    assert terminal.owned.shares.get("fraud").direct
+    assert "direct S3" in terminal["update fraud --permission WRITE"]
+    assert "direct S3" not in terminal["update fraud --no-direct-s3"]
+    assert not terminal.owned.shares.get("fraud").direct
+    assert "direct S3" in terminal["update fraud --direct-s3"]
+    status, told = terminal.type("update", "fraud", "--models", "m")
+    assert (status, "--experiment-ids" in told) == (2, True)

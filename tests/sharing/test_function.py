@@ -12,6 +12,7 @@ from cairn import app, shares
 from cairn.services.declared import Declarer
 from cairn.settings import Settings
 from cairn.sharing import connect
+from cairn.sharing.direct import Folder
 from cairn.sharing.ram import Unavailable
 from cairn.sharing.shares import Here
 from cairn.storage.sqlite import SqliteTable
@@ -23,7 +24,7 @@ from tests.sharing.ram_fake import (
     refusal,
     unit_arn,
 )
-from tests.sharing.stage import ALICE, BOB, HERE, URI, Stage
+from tests.sharing.stage import ALICE, BOB, FOLDER, HERE, URI, Stage
 from tests.upkeep.test_handlers import Context, function
 
 SHARES = f"arn:aws:ssm:eu-central-1:{OWNER}:parameter/cairn/prod/shares"
@@ -132,6 +133,7 @@ class Clients:
         return {
             "ram": FakeRam(world),
             "ssm": FakeSsm(world),
+            "s3": self.stage.s3,
             "organizations": FakeOrganizations(world),
         }.get(service) or others[service]
 
@@ -174,6 +176,19 @@ def test_without_a_role_no_unit_is_read(stage: Stage) -> None:
     assert unit == unit_arn("ou-ab12-aaaaaaaa")
 
 
+@pytest.mark.parametrize("folder", [FOLDER, None])
+def test_the_bucket_is_asked_where_the_deployer_says_so(stage: Stage, folder: Folder | None) -> None:
+    stage.share("fraud", (ALICE,), direct=("12",))
+    clients = Clients(stage)
+    given = (clients, None, stage.shares, stage.grants, HERE, "", lambda: stage.now, folder)
+    for _ in range(3):
+        connect.reconciler(*given).run()
+        stage.world.settle()
+        stage.world.accept(ALICE)
+    assert ("s3" in clients.made) == (folder is not None)
+    assert ("artifacts/12/*" in (stage.world.policy or "")) == (folder is not None)
+
+
 def test_the_api_calls_without_waiting_and_without_fear(
     stage: Stage, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -212,6 +227,12 @@ def test_a_deployment_is_wired_by_its_settings(tmp_path: Path, monkeypatch: pyte
     wired.store.create(stage.share())
     assert shares.build_reconciler(settings).run().shares == 1
     assert list(stage.world.parameters) == ["/cairn/prod/shares/fraud"]
+    assert "s3" not in clients.made
+    direct = settings.model_copy(update={"direct_s3": True, "bucket": "bucket"})
+    place = shares.shares(table, direct).place
+    assert (wired.place.direct_s3, place.direct_s3) == (False, True)
+    assert shares.build_reconciler(direct).run().shares == 1
+    assert "GetBucketPolicy" in stage.world.calls
     assert app.build(settings.model_copy(update={"shares": ""})).stores.shares is None
     assert isinstance(shares.build_declarer(settings), Declarer)
     table.close()

@@ -142,6 +142,11 @@ class Settings(BaseModel):
         description="Whose requests API Gateway lets in, as the deployer chose (`access`); for what a "
         "share's owner is told.",
     )
+    direct_s3: bool = Field(
+        default=False,
+        alias="CAIRN_DIRECT_S3",
+        description="Whether the bucket's policy may name the accounts of shares that say so.",
+    )
     uri: str = Field(
         default="",
         alias="CAIRN_URI",

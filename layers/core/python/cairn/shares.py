@@ -25,12 +25,23 @@ def build_reconciler(settings: Settings) -> "Reconciler":
     import boto3
 
     from cairn.sharing.connect import reconciler
+    from cairn.sharing.direct import Folder
     from cairn.sharing.shares import Here
     from cairn.storage.grants import Grants
 
     table, here = _table(settings), Here.of(settings.shares, settings.uri)
     records, role = Records(table, Retry().wait), settings.organizations_role
-    return reconciler(boto3.client, settings.endpoint, records, Grants(table), here, role, system_clock)
+    folder = Folder(here.partition, settings.bucket, settings.artifact_prefix)
+    return reconciler(
+        boto3.client,
+        settings.endpoint,
+        records,
+        Grants(table),
+        here,
+        role,
+        system_clock,
+        folder if settings.direct_s3 else None,
+    )
 
 
 def build_declarer(settings: Settings) -> "Declarer":
@@ -50,7 +61,9 @@ def shares(table: Table, settings: Settings) -> Shares:
 
         nudge(boto3.client, settings.endpoint, settings.region, settings.reconciler)
 
-    place = Place(settings.account, bool(settings.organizations_role), settings.gate)
+    place = Place(
+        settings.account, bool(settings.organizations_role), settings.gate, direct_s3=settings.direct_s3
+    )
     return Shares(Records(table, Retry().wait), place, lambda name: f"{settings.shares}/{name}", nudge)
 
 

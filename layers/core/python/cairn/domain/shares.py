@@ -75,7 +75,7 @@ class Share:
     """``members`` are the principals by RAM's text. ``ram_arn``: RAM's share, "" before there is one.
     ``granted``: every holder who may hold grants of this share, and when its grants were last to be changed
     (ms). ``pointed``: when its parameter was last compared (ms; 0: never). ``declared``: the CloudFormation
-    stack that it comes from."""
+    stack that it comes from. ``direct``: its accounts reach the files in the bucket themselves."""
 
     share_id: str
     name: str
@@ -87,6 +87,7 @@ class Share:
     updated: int
     deleting: bool = False
     declared: str = ""
+    direct: bool = False
     ram_arn: str = ""
     pointed: int = 0
     granted: Mapping[str, int] = field(default_factory=dict)
@@ -104,11 +105,13 @@ class LastRun:
 @dataclass(frozen=True, slots=True)
 class Place:
     """Where shares live: the owner's account, whether Organizations can be read, and whom API Gateway lets
-    in (``gate``, as the deployer wrote it; "" where nobody said)."""
+    in (``gate``, as the deployer wrote it; "" where nobody said). ``direct_s3``: whether the bucket's
+    policy may name other accounts."""
 
     account: str
     reads_organizations: bool
     gate: str = ""
+    direct_s3: bool = False
 
 
 def shut_out(share: Share, place: Place) -> list[str]:
@@ -249,7 +252,58 @@ def check_whole(share: Share) -> Share:
             f"A role is known in its own account alone, and {wide[0]} is no account. "
             "Leave out the roles, or name accounts."
         )
+    check_direct(share)
     return share
+
+
+def switched(share: Share, direct: bool | None, place: Place) -> Share:
+    """With direct S3, or without; None: as it is. Raises InvalidParameterValue where this deployment writes
+    no statements: those that it wrote would stay as well."""
+    if direct is None or direct == share.direct:
+        return share
+    if not place.direct_s3:
+        raise InvalidParameterValue(
+            "This deployment does not write its bucket's policy. Deploy with the setting direct_s3=true "
+            "(docs/sharing.md, Direct S3); without --direct-s3 other accounts get bytes by presigned URLs."
+        )
+    return replace(share, direct=direct)
+
+
+def check_direct(share: Share) -> None:
+    """What a bucket's policy cannot say as grants do. Raises InvalidParameterValue."""
+    named = [one for one in share.patterns if one.match != "id"]
+    wide = [text for text, wish in share.members.items() if wish != "leaving" and not is_account(text)]
+    if not share.direct:
+        return
+    if named:
+        raise InvalidParameterValue(
+            f"--direct-s3 is for experiments by id alone, and this names the {named[0].kind} "
+            f"{named[0].text!r}: S3 knows no names. Take --experiment-ids, and another share for the rest."
+        )
+    if wide:
+        raise InvalidParameterValue(
+            f"--direct-s3 is for accounts alone, and {wide[0]} is none. Name accounts, or share with it "
+            "without --direct-s3."
+        )
+    if share.roles:
+        raise InvalidParameterValue(
+            "--direct-s3 gives to accounts, not to roles: the account's admin says which roles may. Leave "
+            "out --role, or share without --direct-s3."
+        )
+    if share.declared:
+        raise InvalidParameterValue(
+            f"The share {share.name!r} is declared by a stack, which has no direct S3. Share the "
+            "experiments by `cairn share create --direct-s3` under another name."
+        )
+
+
+def check_location(experiment_id: str, location: str, root: str | None) -> None:
+    """``root``: where the artifacts of experiments lie in S3. Raises InvalidParameterValue."""
+    if root is None or location != f"{root}/{experiment_id}":
+        raise InvalidParameterValue(
+            f"The artifacts of experiment {experiment_id} are at {location}, and --direct-s3 gives those "
+            f"at {root}/{experiment_id} alone. Share it without: files come by presigned URLs."
+        )
 
 
 def asked_for(share: Share, principals: Iterable[Principal]) -> Share:

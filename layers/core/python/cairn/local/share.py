@@ -84,6 +84,7 @@ def _given(options: argparse.Namespace) -> dict[str, object]:
     said = {field: getattr(options, name, None) for name, field in names.items()}
     if getattr(options, "any_role", False):
         said["roles"] = []
+    said["direct_s3"] = getattr(options, "direct_s3", None)
     return {field: value for field, value in said.items() if value is not None}
 
 
@@ -107,6 +108,8 @@ def _whole(share: Mapping[str, Any]) -> Iterator[str]:
         if share[name]:
             yield f"{name:<15} {', '.join(share[name])}"
     yield f"{'permission':<15} {share['permission']}"
+    if share["direct_s3"]:
+        yield f"{'direct S3':<15} files in the bucket, by the accounts' own credentials"
     yield f"{'parameter':<15} {share['parameter']}"
     if share["ram_share"]:
         yield f"{'RAM share':<15} {share['ram_share']}"
@@ -194,6 +197,12 @@ def _add_contents(parser: argparse.ArgumentParser, *, new: bool) -> None:
         action="append",
         metavar="NAME",
         help="these roles of the accounts alone, or those that begin so ('Train*'); repeatable",
+    )
+    parser.add_argument(
+        "--direct-s3",
+        action="store_true" if new else argparse.BooleanOptionalAction,
+        default=None,
+        help="name the accounts in the bucket's policy as well; for experiment ids alone (docs/sharing.md)",
     )
     if not new:
         parser.add_argument("--any-role", action="store_true", help="not narrowed to roles any more")

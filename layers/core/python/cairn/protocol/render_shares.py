@@ -24,6 +24,7 @@ def share(entity: Share, parameter: str, place: Place) -> Json:
         "permission": entity.permission.name,
         **patterns,
         "roles": list(entity.roles),
+        "direct_s3": entity.direct,
         "principals": [
             {"principal": text, "wish": wish, "status": entity.found.principals.get(text, "UNKNOWN")}
             for text, wish in sorted(entity.members.items())

@@ -5,7 +5,7 @@ Whoever comes here manages everything (the action's decision); a token, which ma
 not share.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from cairn.domain import shares as rules
@@ -19,12 +19,17 @@ from cairn.services.ports import Result, Stores
 from cairn.services.share_ports import Shares
 from cairn.sharing.caller import SIGNED, Caller
 
+Check = Callable[[Share], None]
+"""Raises where a share is not to be."""
+
 
 def create_share(stores: Stores, caller: Caller, request: messages.CreateShare) -> Result:
-    """1 PutItem."""
+    """1 PutItem; before it 1 GetItem for each experiment of direct S3."""
     shares = _shares(stores, caller)
     bits = once(stores, caller, request).bits
-    return _shown(shares, created(shares, request, f"{bits(64):016x}", stores.clock()))
+    return _shown(
+        shares, created(shares, request, f"{bits(64):016x}", stores.clock(), check=_locations(stores))
+    )
 
 
 def list_shares(stores: Stores, caller: Caller, request: messages.ListShares) -> Result:
@@ -41,9 +46,9 @@ def get_share(stores: Stores, caller: Caller, request: messages.GetShare) -> Res
 
 
 def update_share(stores: Stores, caller: Caller, request: messages.UpdateShare) -> Result:
-    """1 GetItem, 1 PutItem."""
+    """1 GetItem, 1 PutItem; 1 GetItem for each experiment of direct S3, where those change."""
     shares = _shares(stores, caller)
-    return _shown(shares, updated(shares, request, stores.clock()))
+    return _shown(shares, updated(shares, request, stores.clock(), _locations(stores)))
 
 
 def delete_share(stores: Stores, caller: Caller, request: messages.DeleteShare) -> Result:
@@ -67,10 +72,15 @@ def share_status(stores: Stores, caller: Caller, request: messages.ShareStatus) 
 
 
 def created(
-    shares: Shares, request: messages.CreateShare, share_id: str, now: int, stack: str = ""
+    shares: Shares,
+    request: messages.CreateShare,
+    share_id: str,
+    now: int,
+    stack: str = "",
+    check: Check | None = None,
 ) -> Share:
     """A new share, or the one that this id made before. ``stack``: the CloudFormation stack that declares
-    it."""
+    it. ``check``: of the experiments, by who can read them."""
     rules.check_name(request.name)
     patterns = _Patterns(
         rules.patterns_of("experiments", request.experiments),
@@ -93,13 +103,23 @@ def created(
         updated=now,
         declared=stack,
     )
-    made = shares.store.create(rules.check_whole(_asked(shares, share, request.principals)))
+    share = rules.switched(share, request.direct_s3, shares.place)
+    share = rules.check_whole(_asked(shares, share, request.principals))
+    if check is not None:
+        check(share)
+    made = shares.store.create(share)
     shares.nudge()
     return made
 
 
-def updated(shares: Shares, request: messages.UpdateShare, now: int) -> Share:
-    changed = shares.store.change(request.name, lambda held: _updated(shares, held, request, now))
+def updated(shares: Shares, request: messages.UpdateShare, now: int, check: Check | None = None) -> Share:
+    def edit(held: Share) -> Share:
+        changed = _updated(shares, held, request, now)
+        if check is not None and (changed.patterns, changed.direct) != (held.patterns, held.direct):
+            check(changed)
+        return changed
+
+    changed = shares.store.change(request.name, edit)
     shares.nudge()
     return changed
 
@@ -142,11 +162,21 @@ def _updated(shares: Shares, held: Share, request: messages.UpdateShare, now: in
         patterns=rules.check_patterns(by_kind.all),
         roles=held.roles if request.roles is None else rules.check_roles(request.roles),
     )
+    changed = rules.switched(changed, request.direct_s3, shares.place)
     both = set(request.principals) & set(request.remove_principals)
     if both:
         raise InvalidParameterValue(f"{sorted(both)[0]} is to come and to go: choose.")
     changed = rules.let_go(_asked(shares, changed, request.principals), request.remove_principals)
     return changed if changed == held else replace(rules.check_whole(changed), updated=now)
+
+
+def _locations(stores: Stores) -> Check:
+    def check(share: Share) -> None:
+        for one in share.patterns if share.direct else ():
+            location = stores.experiments.get(one.text).artifact_location
+            rules.check_location(one.text, location, stores.artifact_root)
+
+    return check
 
 
 def _replaced(held: Share, kind: Kind, texts: Sequence[str] | None) -> Sequence[Pattern]:

@@ -8,6 +8,7 @@ from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
 from cairn.domain.clock import Clock
+from cairn.sharing.direct import BucketPolicy, Folder
 from cairn.sharing.ram import Organization, OrganizationsClient, Parameters, Ram, Unavailable
 from cairn.sharing.reconcile import GrantStore, Reconciler, Records
 from cairn.sharing.shares import Here
@@ -31,8 +32,10 @@ def reconciler(
     here: Here,
     organizations_role: str,
     clock: Clock,
+    folder: Folder | None = None,
 ) -> Reconciler:
-    """``organizations_role``: the ARN of the role that may read Organizations, "" where there is none."""
+    """``organizations_role``: the ARN of the role that may read Organizations, "" where there is none.
+    ``folder``: of the artifacts, where shares may name it in the bucket's policy."""
 
     def make(service: str, **more: Any) -> Any:
         return client(service, region_name=here.region, endpoint_url=endpoint, config=_PATIENT, **more)
@@ -56,7 +59,8 @@ def reconciler(
         return organization.accounts(unit)
 
     ram = Ram(make("ram"), here.deployment)
-    return Reconciler(records, grants, ram, Parameters(make("ssm")), units, here, clock)
+    policy = None if folder is None else BucketPolicy(make("s3"), folder, here.account)
+    return Reconciler(records, grants, ram, Parameters(make("ssm")), units, here, clock, policy)
 
 
 def nudge(client: MakeClient, endpoint: str | None, region: str, function: str) -> None:

@@ -17,11 +17,15 @@ DEPLOYMENT_TAG, SHARE_TAG = "cairn:deployment", "cairn:share"
 
 _PASSING = frozenset(
     {
+        "InternalError",
         "InternalServerError",
+        "OperationAborted",
         "RequestLimitExceeded",
         "ServerInternalException",
         "ServiceException",
+        "ServiceUnavailable",
         "ServiceUnavailableException",
+        "SlowDown",
         "ThrottledException",
         "Throttling",
         "ThrottlingException",
@@ -29,7 +33,7 @@ _PASSING = frozenset(
         "TooManyUpdates",
     }
 )
-"""Codes of faults that pass, of RAM, SSM and Organizations (their API references)."""
+"""Codes of faults that pass, of RAM, SSM, Organizations and S3 (their API references)."""
 _MAX_PAGES = 1_000
 
 
@@ -126,7 +130,7 @@ class Ram:
 
     def create(self, name: str, share_id: str, parameter: str, permission: str, *, external: bool) -> str:
         """A share of the parameter, with nobody yet; its ARN. Raises Refused, Unavailable."""
-        answer = _ask(
+        answer = ask(
             self._client.create_resource_share,
             name=name,
             resourceArns=[parameter],
@@ -142,18 +146,18 @@ class Ram:
 
     def admit_external(self, arn: str) -> None:
         """Accounts outside the organisation may be asked from now on."""
-        _ask(self._client.update_resource_share, resourceShareArn=arn, allowExternalPrincipals=True)
+        ask(self._client.update_resource_share, resourceShareArn=arn, allowExternalPrincipals=True)
 
     def associate(self, arn: str, principal: str) -> None:
-        _ask(self._client.associate_resource_share, resourceShareArn=arn, principals=[principal])
+        ask(self._client.associate_resource_share, resourceShareArn=arn, principals=[principal])
 
     def disassociate(self, arn: str, principal: str) -> None:
-        _ask(self._client.disassociate_resource_share, resourceShareArn=arn, principals=[principal])
+        ask(self._client.disassociate_resource_share, resourceShareArn=arn, principals=[principal])
 
     def delete(self, arn: str) -> None:
         """What is gone already is no error."""
         try:
-            _ask(self._client.delete_resource_share, resourceShareArn=arn)
+            ask(self._client.delete_resource_share, resourceShareArn=arn)
         except Missing:
             return
 
@@ -205,12 +209,12 @@ class Parameters:
         change. Raises Refused, Unavailable."""
         text = json.dumps(value, separators=(",", ":"), sort_keys=True)
         try:
-            held = _ask(self._client.get_parameter, Name=name)["Parameter"]["Value"]
+            held = ask(self._client.get_parameter, Name=name)["Parameter"]["Value"]
         except Missing:
             held = None
         if held == text:
             return False
-        _ask(
+        ask(
             self._client.put_parameter,
             Name=name,
             Value=text,
@@ -224,7 +228,7 @@ class Parameters:
     def delete(self, name: str) -> None:
         """What is gone already is no error."""
         try:
-            _ask(self._client.delete_parameter, Name=name)
+            ask(self._client.delete_parameter, Name=name)
         except Missing:
             return
 
@@ -298,7 +302,8 @@ def _pages(
     raise Unavailable(f"AWS has more than {_MAX_PAGES} pages of {name}.")
 
 
-def _ask(call: Callable[..., Mapping[str, Any]], **arguments: Any) -> Mapping[str, Any]:
+def ask(call: Callable[..., Mapping[str, Any]], **arguments: Any) -> Mapping[str, Any]:
+    """One request that is no page of a list. Raises Refused, Missing, Unavailable."""
     try:
         return call(**arguments)
     except ClientError as error:
@@ -306,7 +311,7 @@ def _ask(call: Callable[..., Mapping[str, Any]], **arguments: Any) -> Mapping[st
         message = f"{code}: {error.response.get('Error', {}).get('Message', '')}"
         if code in _PASSING:
             raise Unavailable(message) from error
-        if code in ("UnknownResourceException", "ParameterNotFound"):
+        if code in ("UnknownResourceException", "ParameterNotFound", "NoSuchBucketPolicy"):
             raise Missing(message) from error
         raise Refused(message) from error
     except BotoCoreError as error:

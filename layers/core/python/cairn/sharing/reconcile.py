@@ -22,6 +22,7 @@ from cairn.domain.clock import Clock
 from cairn.domain.grants import Grant, is_account
 from cairn.domain.shares import LastRun, Share
 from cairn.errors import InvalidParameterValue, ResourceDoesNotExist
+from cairn.sharing.direct import BucketPolicy, Laying
 from cairn.sharing.ram import Missing, Parameters, Ram, Refused, Truth, Unavailable
 from cairn.sharing.shares import Here, Plan, Step, concerns_ram, decide, grants_of, unmatched
 
@@ -68,7 +69,8 @@ class Report:
 
 
 class Reconciler:
-    """``units`` gives the accounts of an organisational unit, or raises Unavailable."""
+    """``units`` gives the accounts of an organisational unit, or raises Unavailable. ``policy``: the
+    artifact bucket's, where this deployment may change it."""
 
     def __init__(
         self,
@@ -79,7 +81,9 @@ class Reconciler:
         units: Callable[[str], frozenset[str]],
         here: Here,
         clock: Clock,
+        policy: BucketPolicy | None = None,
     ) -> None:
+        self._policy = policy
         self._records = records
         self._grants = grants
         self._ram = ram
@@ -90,11 +94,14 @@ class Reconciler:
 
     def run(self) -> Report:
         """Where there are no records, 1 Query. Else 1 BatchGetItem per 100 holders, 1 PutItem, and, where
-        RAM has a part in any share, at least 3 requests to it. Raises Unavailable where RAM could not be
-        read whole (nothing changed then), Unsettled."""
-        run = _Run(self._units_once())
+        RAM has a part in any share, at least 3 requests to it. With ``policy``, 1 GetBucketPolicy always, 2
+        and 1 PutBucketPolicy where it changes. Raises Unavailable where RAM could not be read whole
+        (nothing changed then) or the policy not be read or put (all else is done), Unsettled."""
+        run = _Run(self._units_once(), Laying(self._policy))
         for _ in range(ROUNDS):
             if not self._round(run):
+                if run.direct.postponed:
+                    raise Unavailable(run.direct.postponed)
                 return run.report
         raise Unsettled(f"Something changed in each of {ROUNDS} rounds.")
 
@@ -102,21 +109,23 @@ class Reconciler:
         """Whether anything was changed, or is to be looked at again."""
         records, _ = self._records.all()
         run.report = Report(changed=run.report.changed)
-        if not records:
-            return False
         truth = self._read(records)
         plans = [decide(record, truth, run.units, self._here, self._clock()) for record in records]
         held = self._held(plans)
         wanted = run.fitting(plans, held, _wanted(plans, held))
         moved = [holder for holder in held if wanted[holder] != held[holder]]
-        if moved or any(self._changes(plan, held, run) for plan in plans):
+        laying = run.direct.look(plans, run.full)
+        if not records and not laying:
+            return False
+        if moved or laying or any(self._changes(plan, held, run) for plan in plans):
             if self._read(records) != truth:
                 return True
             if not self._write(plans, held, wanted, moved, run):
                 return True
             run.report = replace(run.report, changed=run.report.changed + len(moved))
+            laid = run.direct.put()
             done = [self._carry_out(plan, held, run) for plan in plans]
-            if moved or any(done):
+            if moved or laid or any(done):
                 return True
         self._note(run, records, unmatched(records, truth))
         return False
@@ -207,7 +216,7 @@ class Reconciler:
             raise
         after = self._after(plan, share, held, run.refused(plan))
         kept = self._keep(plan.before, after)
-        if kept and plan.ends and not after.granted and not after.found.problems:
+        if kept and plan.ends and not plan.stands and not after.granted and not after.found.problems:
             done |= self._records.remove(after)
         return done or (kept and after != plan.before)
 
@@ -307,8 +316,9 @@ class Reconciler:
 class _Run:
     """What one run did: a step is done once in it, since RAM may show late what it was told."""
 
-    def __init__(self, units: Callable[[str], frozenset[str]]) -> None:
+    def __init__(self, units: Callable[[str], frozenset[str]], direct: Laying) -> None:
         self.units = units
+        self.direct = direct
         self.done: set[tuple[str, Step]] = set()
         self.refusals: dict[str, dict[Step, str]] = {}
         self.full: dict[str, str] = {}

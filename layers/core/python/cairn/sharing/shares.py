@@ -77,13 +77,16 @@ class Here:
 class Plan:
     """``share``: the record as it is to be. ``holders``: who is to hold its grants; with ``keeps``, who
     holds some now keeps them as well, since who is in a unit could not be read. ``ends``: the record goes
-    when nobody holds grants any more."""
+    when nobody holds grants any more. ``accounts``: the holders that RAM names as such; ``stands``: the
+    bucket's policy may still have statements of this share (``direct``)."""
 
     before: Share
     share: Share
     holders: set[str] = field(default_factory=set)
     keeps: bool = False
     ends: bool = False
+    accounts: set[str] = field(default_factory=set)
+    stands: bool = False
     steps: list[Step] = field(default_factory=list)
     problems: list[str] = field(default_factory=list)
     statuses: dict[str, str] = field(default_factory=dict)
@@ -253,6 +256,10 @@ def _admit(plan: Plan, text: str, units: Callable[[str], frozenset[str]]) -> Non
             plan.problems.append(f"The accounts of {text} cannot be read, and stay as they were: {error}")
     else:
         plan.holders.add(principal.identity)
+    if principal is not None and principal.kind == "account":
+        plan.accounts.add(principal.identity)
+    elif plan.before.direct:
+        plan.problems.append(f"{text} is no account: direct S3 gives it nothing, presigned URLs go on.")
 
 
 def _ask_for(plan: Plan, text: str, status: str, share: RamShare) -> None:

@@ -19,6 +19,7 @@ class CreateShare(Creation):
     prompts: Texts = Field(default_factory=list)
     principals: Texts = Field(default_factory=list)
     roles: Texts = Field(default_factory=list)
+    direct_s3: bool = False
 
 
 class ListShares(Empty):
@@ -40,6 +41,7 @@ class UpdateShare(Message):
     models: Texts | None = None
     prompts: Texts | None = None
     roles: Texts | None = None
+    direct_s3: bool | None = None
     principals: Texts = Field(default_factory=list)
     remove_principals: Texts = Field(default_factory=list)
 
