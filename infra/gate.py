@@ -1,11 +1,12 @@
 """The outer gate: whose requests API Gateway lets through to the functions at all.
 
-It is a static resource policy in the template. Nothing is public: a method asks for a signature (AWS_IAM),
+It is a static resource policy in the template. No data is public: a method asks for a signature (AWS_IAM),
 and a caller needs ``execute-api:Invoke`` in its own identity policy, whatever the gate says; or it asks for
-a token (a Lambda authorizer), which only somebody could mint whom the gate let in. Such a request has no
-AWS principal, so the gate may not speak of it; the authorizer decides ("How API Gateway resource policies
-affect authorization workflow", table A). In the owner's account an allow of either policy suffices, so the
-gate's allows exclude that account: its people need their identity policy like everybody else.
+a token or a session (a Lambda authorizer), which only somebody could get whom the gate let in. Such a
+request has no AWS principal, so the gate may not speak of it; the authorizer decides ("How API Gateway
+resource policies affect authorization workflow", table A). In the owner's account an allow of either policy
+suffices, so the gate's allows exclude that account: its people need their identity policy like everybody
+else. What a browser needs before it is signed in asks for nothing, and is allowed path by path.
 """
 
 import re

@@ -3,9 +3,8 @@
 The client takes any JSON object for an MLflow error and reads ``error_code`` from it, so the gateway's own
 ``{"message": ...}`` would surface as INTERNAL_ERROR (mlflow.utils.rest_utils.verify_rest_response). An
 unsigned call and a path without a resource share MISSING_AUTHENTICATION_TOKEN; every path has a resource
-here, so that type means unsigned. UNAUTHORIZED is that of tokens and of browsers' sessions,
-before or by their authorizer. 429 and
-504 are passing faults, which the client repeats.
+here, so that type means unsigned. UNAUTHORIZED is that of tokens and of browsers' sessions, before or by
+their authorizer. 429 and 504 are passing faults, which the client repeats.
 """
 
 from dataclasses import dataclass
