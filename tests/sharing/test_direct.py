@@ -5,6 +5,7 @@ import json
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import pytest
@@ -12,9 +13,10 @@ import pytest
 from cairn.domain import shares as rules
 from cairn.domain.access import Permission
 from cairn.errors import CairnError
-from cairn.sharing.direct import MAX_BYTES, Direct, lay_out, statements
+from cairn.sharing.direct import MAX_BYTES, BucketPolicy, Direct, Laying, lay_out, statements
 from cairn.sharing.ram import Unavailable
 from cairn.sharing.reconcile import Unsettled
+from cairn.sharing.shares import Plan
 from tests.sharing.ram_fake import ORGANISATION, OWNER, refusal
 from tests.sharing.stage import ALICE, BASE, BOB, CAROL, FOLDER, TLS, Stage
 from tests.storage.faults import Crash
@@ -374,3 +376,40 @@ def test_a_death_between_any_two_calls_is_mended(stop: int) -> None:
         if not died:
             return
         at += 1
+
+
+def ends_meanwhile(stage: Stage) -> None:
+    stage.delete("fraud")
+    stage.run()
+
+
+@pytest.mark.parametrize("stop", range(1, 4))
+def test_what_a_second_run_took_away_meanwhile_stays_away(stop: int) -> None:
+    """At any call of the first run the share is deleted, and another run sees to it."""
+    at = 1
+    while True:
+        stage = Stage(direct=True)
+        for act in LIFE[:stop]:
+            act(stage)
+            stage.run()
+        LIFE[stop](stage)
+        stage.fuse.reset(at=at, then=partial(ends_meanwhile, stage))
+        with suppress(Unsettled):
+            stage.run()
+        over = stage.fuse.count < at
+        stage.fuse.reset()
+        if not over:
+            assert (stage.holders(), given(stage)) == (set(), set())
+        stage.close()
+        if over:
+            return
+        at += 1
+
+
+def test_an_account_whose_grants_do_not_fit_is_not_named(stage: Stage) -> None:
+    share = stage.settled("fraud", direct=("12",))
+    laying = Laying(BucketPolicy(stage.s3, FOLDER, OWNER))
+    plan = Plan(share, share, {ALICE, BOB}, accounts={ALICE, BOB})
+    assert laying.look([plan], ())
+    assert not laying.look([plan], {BOB})
+    assert laying.look([plan], {ALICE, BOB})
