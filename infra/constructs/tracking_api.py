@@ -222,8 +222,8 @@ class TrackingApi(Construct):
         accept(
             self.rest_api.deployment_stage,
             "AwsSolutions-APIG3",
-            "No data is open to anonymous callers: its methods ask for a signature, a token or a session. A "
-            "web ACL costs $5 a month idle; docs/deploy.md says how to attach one.",
+            "No data is open to anonymous callers: its methods ask for a signature, a token or a session. "
+            "A web ACL costs $5 a month idle; docs/deploy.md says how to attach one.",
         )
         accept(
             self.rest_api,
