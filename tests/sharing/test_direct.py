@@ -12,7 +12,7 @@ import pytest
 
 from cairn.domain import shares as rules
 from cairn.domain.access import Permission
-from cairn.errors import CairnError
+from cairn.errors import CairnError, InvalidParameterValue
 from cairn.sharing.direct import MAX_BYTES, BucketPolicy, Direct, Laying, lay_out, statements
 from cairn.sharing.ram import Unavailable
 from cairn.sharing.reconcile import Unsettled
@@ -413,3 +413,64 @@ def test_an_account_whose_grants_do_not_fit_is_not_named(stage: Stage) -> None:
     assert laying.look([plan], ())
     assert not laying.look([plan], {BOB})
     assert laying.look([plan], {ALICE, BOB})
+
+
+def test_the_record_stays_while_s3_shows_its_statements(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """S3 took the change and shows the policy as it was: only what it shows counts."""
+    stage.settled("fraud", direct=("12",))
+    shown = stage.world.policy
+    stage.delete("fraud")
+    with monkeypatch.context() as patch:
+        patch.setattr(stage.s3, "get_bucket_policy", lambda **_: {"Policy": shown})
+        stage.quiet()
+        assert stage.shares.get("fraud").found.problems == ()
+    stage.run()
+    assert stage.shares.all()[0] == []
+
+
+def test_no_record_goes_while_the_policy_cannot_be_read(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nor that of a share which was direct until a moment ago."""
+    stage.settled("fraud", direct=("12",))
+    stage.edit("fraud", lambda held: replace(held, direct=False))
+    stage.delete("fraud")
+    with monkeypatch.context() as patch:
+        patch.setattr(stage.s3, "get_bucket_policy", broken("GetBucketPolicy", "AccessDenied"))
+        stage.quiet()
+        assert stage.shares.get("fraud").deleting
+    stage.quiet()
+    assert (stage.shares.all()[0], given(stage)) == ([], set())
+
+
+def test_a_refusal_is_told_by_the_run_that_met_it(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+    stage.settled("fraud", direct=("12",))
+    stage.world.policy = BASE
+    monkeypatch.setattr(stage.s3, "put_bucket_policy", broken("PutBucketPolicy", "AccessDenied"))
+    assert stage.run().problems == 1
+
+
+def test_who_cannot_be_granted_reaches_no_file(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+    replace_grants = stage.grants.replace
+
+    def replaced(holder: str, *grants: Any) -> bool:
+        if holder == BOB:
+            raise InvalidParameterValue("BOB holds too much.")
+        return replace_grants(holder, *grants)
+
+    monkeypatch.setattr(stage.grants, "replace", replaced)
+    share = stage.settled("fraud", (ALICE, BOB), direct=("12",))
+    assert given(stage) == to_read(ALICE, "12")
+    assert "BOB holds too much." in share.found.problems
+
+
+@pytest.mark.parametrize(
+    ("before", "after"), [(Permission.READ, Permission.MANAGE), (Permission.MANAGE, Permission.READ)]
+)
+def test_what_does_not_fit_keeps_the_lesser_permission(before: Permission, after: Permission) -> None:
+    (text, *_) = lay_out(BASE, [direct(before, ALICE)], FOLDER).texts
+    wide = direct(after, ALICE, ids=("12", *map(str, range(10**18, 10**18 + 300))))
+    left = json.loads((lay_out(text, [wide], FOLDER).texts or (text,))[0])["Statement"][1:]
+    assert left == statements(direct(Permission.READ, ALICE), FOLDER)

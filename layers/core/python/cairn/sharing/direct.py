@@ -172,7 +172,7 @@ class Laying:
             for plan in direct:
                 plan.problems.append(_OFF.format(plan.before.name))
             return False
-        wanted = [_direct(plan, frozenset(without)) for plan in direct if not plan.ends]
+        wanted = [_direct(plan, frozenset(without)) for plan in direct]
         try:
             layout = lay_out(self._policy.read(), wanted, self._policy.folder)
         except (Refused, Unavailable) as error:
