@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
+from urllib.parse import urljoin
 
 import pytest
 
@@ -25,6 +26,7 @@ from tests.unit.gateway_events import CALLERS, event
 
 OWN = "/api/3.0/cairn"
 HOST = "abc123.execute-api.eu-west-1.amazonaws.com"
+CDN = "https://d111111abcdef8.cloudfront.net"
 JSON = {"Content-Type": ["application/json"]}
 FROM_HERE = {**JSON, "Origin": [f"https://{HOST}"], "Sec-Fetch-Site": ["same-origin"], "Host": [HOST]}
 ARN = "arn:aws:execute-api:eu-west-1:123456789012:abc123/prod/"
@@ -301,7 +303,7 @@ def test_a_session_ends_when_it_was_to(browser: Browser) -> None:
     browser.now += 1
     with pytest.raises(Refused):
         browser.call("GET", f"{OWN}/whoami")
-    assert browser.page()["headers"]["Location"] == "/prod/ui/sign-in"
+    assert browser.page()["headers"]["Location"] == "sign-in"
 
 
 @pytest.mark.parametrize("fields", [{"hours": 13}, {"hours": 0}, {"permission": "NONE"}])
@@ -387,7 +389,7 @@ def test_the_table_holds_neither_code_nor_session(browser: Browser) -> None:
 
 def test_the_page_is_for_who_is_signed_in(browser: Browser) -> None:
     assert browser.page()["statusCode"] == 302
-    assert browser.page()["headers"] == {"Location": "/prod/ui/sign-in", "Cache-Control": "no-store"}
+    assert browser.page()["headers"] == {"Location": "sign-in", "Cache-Control": "no-store"}
     browser.open(browser.code())
     page = browser.page()
     assert (page["statusCode"], page["body"].encode()) == (200, PAGE)
@@ -405,9 +407,46 @@ def test_the_page_is_for_who_is_signed_in(browser: Browser) -> None:
 
 
 @pytest.mark.parametrize("path", ["/ui", "/ui/"])
-def test_the_front_itself_leads_to_the_page(path: str, browser: Browser) -> None:
+@pytest.mark.parametrize("before", [f"https://{HOST}/prod", CDN])
+def test_the_front_itself_leads_to_the_page(before: str, path: str, browser: Browser) -> None:
+    """The API is asked for a path with the stage; a distribution is asked for one without."""
     given = event("/ui", path)
+    assert given["requestContext"]["path"] == f"/prod{path}"
     answer = browser.doors.answer(given)
-    assert (answer["statusCode"], answer["headers"]["Location"]) == (302, "/prod/ui/index.html")
+    assert answer["statusCode"] == 302
+    assert urljoin(f"{before}{path}", answer["headers"]["Location"]) == f"{before}/ui/index.html"
     given["requestContext"]["path"] = "//evil.example/ui"
-    assert browser.doors.answer(given)["headers"]["Location"] == "/evil.example/ui/index.html"
+    location = browser.doors.answer(given)["headers"]["Location"]
+    assert urljoin(f"https://{HOST}//evil.example/ui", location).startswith(f"https://{HOST}/")
+
+
+@pytest.mark.parametrize("slash", ["", "/"])
+def test_who_is_not_signed_in_is_led_beside_the_page(slash: str, browser: Browser) -> None:
+    for before in (f"https://{HOST}/prod", CDN):
+        answer = browser.doors.answer(event("/ui/index.html", f"/ui/index.html{slash}"))
+        asked = f"{before}/ui/index.html{slash}"
+        assert urljoin(asked, answer["headers"]["Location"]) == f"{before}/ui/sign-in"
+
+
+def test_pages_of_a_distribution_sign_in_where_the_deployer_named_it(browser: Browser) -> None:
+    from_there: Any = {"Origin": [CDN], "X_Forwarded_Host": [CDN.removeprefix("https://")]}
+    code = browser.code()
+    assert browser.door("look", code, **from_there)["statusCode"] == 403, "nobody named it"
+    browser.doors = replace(browser.doors, origin=CDN)
+    browser.authorizer = Authorizer(
+        Gatekeeper(Tokens(browser.table).find, lambda: browser.now).admit,
+        SessionAuthorizer(browser.sign_in.admit, CDN).answer,
+    )
+    assert browser.door("look", code, Origin=["https://evil.example"])["statusCode"] == 403
+    assert browser.door("look", code)["statusCode"] == 200, "the API's own page still"
+    assert browser.open(code, **from_there)["statusCode"] == 200
+    assert browser.call("POST", CREATE, {"name": "one"}, **from_there).status == 200
+    assert browser.call("POST", CREATE, {"name": "two"}, Origin=["https://evil.example"]).status == 403
+    assert browser.door("close", **from_there)["statusCode"] == 200
+
+
+def test_who_asks_for_a_code_is_told_of_the_distribution(browser: Browser) -> None:
+    assert "ui" not in browser.signed(f"{OWN}/sessions/code").json
+    stores = replace(browser.client.app.stores, ui_origin=CDN)
+    browser.client.app = replace(browser.client.app, stores=stores)
+    assert browser.signed(f"{OWN}/sessions/code").json["ui"] == f"{CDN}/ui"

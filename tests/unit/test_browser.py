@@ -49,9 +49,9 @@ def admit(text: str) -> Caller:
     return ADA
 
 
-def decision(event: dict[str, Any]) -> str:
+def decision(event: dict[str, Any], named: str = "") -> str:
     try:
-        said = Authorizer(admit, SessionAuthorizer(admit).answer).answer(event)
+        said = Authorizer(admit, SessionAuthorizer(admit, named).answer).answer(event)
     except Refused:
         return "401"
     (statement,) = said["policyDocument"]["Statement"]
@@ -102,6 +102,32 @@ def test_a_header_of_the_client_does_not_name_the_host() -> None:
     )
     assert decision(forged) == "Deny"
     assert decision(question(Host=["evil.example"])) == "Allow"
+
+
+def test_the_origin_of_a_distribution_is_the_deployers_word_to_the_letter() -> None:
+    """CloudFront asks with the API's own host; whose page it serves, ``Origin`` alone says."""
+    cdn = "https://d111111abcdef8.cloudfront.net"
+    assert decision(question(Origin=[cdn])) == "Deny"
+    assert decision(question(Origin=[cdn]), cdn) == "Allow"
+    assert decision(question(), cdn) == "Allow", "the API's own stays good"
+    for origin in (
+        "https://d222222abcdef8.cloudfront.net",
+        "http://d111111abcdef8.cloudfront.net",
+        f"{cdn}:8443",
+        f"{cdn}/",
+        f"{cdn}.evil.example",
+        f"https://evil.example,{cdn}",
+        cdn.upper(),
+        "null",
+        "",
+    ):
+        assert decision(question(Origin=[origin]), cdn) == "Deny", origin
+    assert decision(question(Origin=[cdn, f"https://{HOST}"]), cdn) == "Deny"
+    assert decision(question(Origin=None), cdn) == "Deny"
+    assert decision(question(Origin=[cdn], Sec_Fetch_Site=["cross-site"]), cdn) == "Deny"
+    assert decision(question(Origin=[cdn], Content_Type=["text/plain"]), cdn) == "Deny"
+    unknown = question(Host=None, Origin=["https://"]) | {"requestContext": {}}
+    assert decision(unknown, cdn) == "Deny"
 
 
 def test_a_host_that_is_unknown_is_nobodys() -> None:

@@ -36,6 +36,7 @@ def test_the_artifact_root_is_a_choice(root: str, location: str) -> None:
         ({"CAIRN_ARTIFACT_ROOT": "/tmp"}, "CAIRN_ARTIFACT_ROOT"),
         ({"CAIRN_MULTIPART": "perhaps"}, "CAIRN_MULTIPART"),
         ({"CAIRN_QUIET_MS": "0"}, "CAIRN_QUIET_MS"),
+        ({"CAIRN_UI_ORIGIN": "https://perhaps.example/"}, "CAIRN_UI_ORIGIN"),
     ],
 )
 def test_a_wrong_variable_is_named_and_not_shown(changes: dict[str, str], named: str) -> None:

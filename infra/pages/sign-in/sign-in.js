@@ -21,13 +21,15 @@ async function post(action, body) {
   return said;
 }
 
-// The address that a script has: this page's, without the front.
-function trackingUri() {
-  return new URL("..", location.href).href.replace(/\/$/, "");
+// The address that a script has: this page's, without the front. A page without a stage before it came from a
+// distribution, which does not lead to the API: there the command takes MLFLOW_TRACKING_URI.
+function command() {
+  if (location.pathname === "/ui/sign-in") return "cairn ui";
+  return `cairn ui --server ${new URL("..", location.href).href.replace(/\/$/, "")}`;
 }
 
 function signedOut(state, bad) {
-  at("lines").textContent = `cairn ui --server ${trackingUri()}`;
+  at("lines").textContent = command();
   show("signed-out", state, bad);
 }
 

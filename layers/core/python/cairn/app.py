@@ -85,7 +85,13 @@ def build(settings: Settings) -> App:
     authority = Authority(Grants(table), Owner(settings.account, settings.roles_of_owner), time.monotonic)
     sessions = _sessions(table) if settings.ui else None
     return App(
-        replace(stores, look_up=authority.look_up, shares=_shares(table, settings), sessions=sessions),
+        replace(
+            stores,
+            look_up=authority.look_up,
+            shares=_shares(table, settings),
+            sessions=sessions,
+            ui_origin=settings.ui_origin,
+        ),
         deployed_front,
         authority,
         max_body=_LAMBDA_BODY,

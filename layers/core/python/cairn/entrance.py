@@ -28,7 +28,8 @@ def build_authorizer(settings: Settings) -> "Authorizer":
     from cairn.sharing.browser import SessionAuthorizer
 
     table = _table(settings)
-    of_sessions = SessionAuthorizer(Gatekeeper(Sessions(table).find, system_clock, SESSION_PREFIX).admit)
+    admit = Gatekeeper(Sessions(table).find, system_clock, SESSION_PREFIX).admit
+    of_sessions = SessionAuthorizer(admit, settings.ui_origin)
     return Authorizer(Gatekeeper(Tokens(table).find, system_clock).admit, of_sessions.answer)
 
 
@@ -39,7 +40,7 @@ def build_doors(settings: Settings, page: bytes) -> "Doors":
 
     sign_in = SignIn(Sessions(_table(settings)), system_clock, random.SystemRandom().getrandbits)
     policy = pages.stock_policy([pages.bucket_host(settings.bucket, settings.region)])
-    return Doors(sign_in, page, pages.headers(policy, pages.ASK_AGAIN))
+    return Doors(sign_in, page, pages.headers(policy, pages.ASK_AGAIN), settings.ui_origin)
 
 
 def build_site(bucket: str) -> "SiteBucket":

@@ -120,6 +120,13 @@ class Settings(BaseModel):
         alias="CAIRN_UI",
         description="Whether callers may sign a browser in to the web UI (docs/ui.md).",
     )
+    ui_origin: str = Field(
+        default="",
+        alias="CAIRN_UI_ORIGIN",
+        pattern=r"^$|^https://[a-z0-9.-]+$",
+        description="Origin of the distribution before the web UI, whose pages may call as the API's own "
+        "do; empty: none (docs/ui.md).",
+    )
     shares: str = Field(
         default="",
         alias="CAIRN_SHARES",

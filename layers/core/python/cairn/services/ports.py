@@ -255,7 +255,8 @@ class Stores:
     """Everything a use-case may need, wired by the composition root.
 
     ``multipart``: clients are told to move large artifacts in parts and by presigned URL.
-    ``tokens``: None where none are given. ``sessions``: None where no browser signs in.
+    ``tokens``: None where none are given. ``sessions``: None where no browser signs in. ``ui_origin``: of
+    the distribution before the UI; empty where there is none.
     ``shares``: None where there is no RAM. ``artifact_root``: where in S3 ``mlflow-artifacts:/`` lies; None
     where it is a folder. ``look_up``: what any caller could do, and by which grants.
     """
@@ -277,6 +278,7 @@ class Stores:
     multipart: bool = False
     tokens: "TokenStore | None" = None
     sessions: "CodeStore | None" = None
+    ui_origin: str = ""
     shares: "Shares | None" = None
     artifact_root: str | None = None
     access: Access = UNDECIDED

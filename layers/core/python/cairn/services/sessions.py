@@ -14,7 +14,8 @@ from cairn.sharing.tokens import place
 
 
 def create_code(stores: Stores, caller: Caller, request: messages.CreateCode) -> Result:
-    """The one time that the code itself is told. 1 PutItem."""
+    """The one time that the code itself is told. 1 PutItem. ``ui`` is where the deployer has browsers go,
+    where that is not below the API's own URL."""
     if stores.sessions is None:
         raise EndpointNotFound("This deployment serves no UI (its setting `ui`).")
     if caller.front != SIGNED:
@@ -34,4 +35,5 @@ def create_code(stores: Stores, caller: Caller, request: messages.CreateCode) ->
         "permission": code.session.ceiling.name,
         "expires": code.expires,
         "session_expires": code.session.expires,
+        **({"ui": f"{stores.ui_origin}/ui"} if stores.ui_origin else {}),
     }

@@ -1,9 +1,9 @@
 """What a browser must show beside its cookie, and how API Gateway's authorizer of sessions answers.
 
 A browser sends a cookie along with whatever request a page makes. So each change has to say where it comes
-from, in headers that no page can set: ``Origin`` is the API's own, ``Sec-Fetch-Site`` is ``same-origin``;
-and its body is JSON, which no form sends. A GET changes nothing, and is refused all the same where the
-browser says that another site asks.
+from, in headers that no page can set: ``Origin`` is the API's own, or that of the distribution which the
+deployer named; ``Sec-Fetch-Site`` is ``same-origin``; and its body is JSON, which no form sends. A GET
+changes nothing, and is refused all the same where the browser says that another site asks.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -37,15 +37,17 @@ def set_cookie(text: str, seconds: int) -> str:
 @dataclass(frozen=True, slots=True)
 class Asked:
     """A browser's request, as far as it says where it comes from. ``host`` is the API's own name;
-    ``headers`` have lower-case names and all values."""
+    ``headers`` have lower-case names and all values. ``named`` is the origin that the deployer named
+    beside the API's own; empty: none."""
 
     method: str
     path: str
     host: str
     headers: Mapping[str, Sequence[str]]
+    named: str = ""
 
     @classmethod
-    def of(cls, event: Mapping[str, Any]) -> "Asked":
+    def of(cls, event: Mapping[str, Any], named: str = "") -> "Asked":
         """Of an event of API Gateway: its question to an authorizer, or a proxy integration's.
 
         The host is the one that API Gateway took the request for.
@@ -56,7 +58,7 @@ class Asked:
         }
         headers = {name.lower(): list(values) for name, values in several.items() if values}
         host = context.get("domainName") or (headers.get("host") or [""])[-1]
-        return cls(str(event["httpMethod"]).upper(), str(event["path"]), host, headers)
+        return cls(str(event["httpMethod"]).upper(), str(event["path"]), host, headers, named)
 
     @property
     def session(self) -> str | None:
@@ -77,11 +79,17 @@ class Asked:
             return "The path is for scripts; pages call what is below /ajax-api/."
         if self.method in _SAFE:
             return "Another site asks." if site in _FOREIGN_SITES else ""
-        if not self.host or self._one("origin") != f"https://{self.host}":
+        if self._one("origin") not in self._origins:
             return "The request comes from a page of another origin."
         if site != "same-origin":
             return "The browser does not say that the request comes from this site."
         return "" if self._is_json or self.path.endswith(UPLOAD) else "The body is not JSON."
+
+    @property
+    def _origins(self) -> Sequence[str]:
+        """Behind a distribution the host is still the API's: CloudFront cannot pass the browser's on."""
+        own = [f"https://{self.host}"] if self.host else []
+        return [*own, self.named] if self.named else own
 
     @property
     def _is_json(self) -> bool:
@@ -97,15 +105,17 @@ class Asked:
 
 
 class SessionAuthorizer:
-    """``admit`` finds the caller that a session stands for, or raises Unauthenticated."""
+    """``admit`` finds the caller that a session stands for, or raises Unauthenticated. ``origin``: as
+    ``Asked.named``."""
 
-    def __init__(self, admit: Callable[[str], Caller]) -> None:
+    def __init__(self, admit: Callable[[str], Caller], origin: str = "") -> None:
         self._admit = admit
+        self._origin = origin
 
     def answer(self, event: Mapping[str, Any]) -> dict[str, Any]:
         """The policy for this one request: it is let in with its caller as the context, or denied (403)
         where another site's page asks. Raises Refused (401) without a good session."""
-        asked = Asked.of(event)
+        asked = Asked.of(event, self._origin)
         text = asked.session
         if text is None:
             raise Refused

@@ -31,11 +31,12 @@ _MOST_BYTES = 1_000
 
 @dataclass(frozen=True, slots=True)
 class Doors:
-    """``page`` is the UI's index.html, ``headers`` what it is sent with."""
+    """``page`` is the UI's index.html, ``headers`` what it is sent with. ``origin``: as ``Asked.named``."""
 
     sign_in: SignIn
     page: bytes
     headers: Mapping[str, str]
+    origin: str = ""
 
     def answer(self, event: Mapping[str, Any]) -> Answer:
         """Of a REST API's proxy event, by the resource that took it. Raises nothing but faults."""
@@ -46,11 +47,11 @@ class Doors:
 
     def _answer(self, event: Mapping[str, Any]) -> Answer:
         method, resource = event["httpMethod"], event["resource"]
-        asked = Asked.of(event)
+        asked = Asked.of(event, self.origin)
         if method == "GET" and resource == "/ui":
-            return _redirect(f"{_full_path(event)}/index.html")
+            return _redirect(event, "ui/index.html")
         if method == "GET" and resource == "/ui/index.html":
-            return self._page(asked, _full_path(event))
+            return self._page(asked, event)
         if method == "POST" and resource == "/ui/session/{action}":
             action = (event.get("pathParameters") or {}).get("action")
             if asked.fault:
@@ -63,12 +64,12 @@ class Doors:
                 return self._close(asked.session)
         raise EndpointNotFound(f"There is no endpoint {method} {event['path']!r}.")
 
-    def _page(self, asked: Asked, path: str) -> Answer:
+    def _page(self, asked: Asked, event: Mapping[str, Any]) -> Answer:
         """MLflow's UI for who is signed in, the way to it for all others. 1 BatchGetItem with a cookie."""
         try:
             self.sign_in.admit(asked.session or "")
         except Unauthenticated:
-            return _redirect(f"{path.rpartition('/')[0]}/sign-in")
+            return _redirect(event, "sign-in")
         headers = {**self.headers, **NOT_KEPT, "Content-Type": "text/html; charset=utf-8"}
         return {"statusCode": 200, "headers": headers, "body": self.page.decode()}
 
@@ -112,14 +113,11 @@ def _code(event: Mapping[str, Any]) -> str:
     return code
 
 
-def _full_path(event: Mapping[str, Any]) -> str:
-    """As the browser asked for it: with the stage, or a custom domain's base path."""
-    return str(event["requestContext"]["path"]).rstrip("/")
-
-
-def _redirect(path: str) -> Answer:
-    """Of this host. A path of two slashes would name another."""
-    return {"statusCode": 302, "headers": {"Location": "/" + path.lstrip("/"), **NOT_KEPT}, "body": ""}
+def _redirect(event: Mapping[str, Any], sibling: str) -> Answer:
+    """To what lies beside the path that the browser asked for. Which that is, it alone knows: behind a
+    distribution it has no stage. A slash at its end is a step down."""
+    down = "../" if str(event["requestContext"]["path"]).endswith("/") else ""
+    return {"statusCode": 302, "headers": {"Location": f"{down}{sibling}", **NOT_KEPT}, "body": ""}
 
 
 def _json(status: int, said: object, headers: Mapping[str, str] | None = None) -> Answer:

@@ -25,8 +25,10 @@ function element(name, text) {
 const IN_AWS = location.pathname.endsWith("/ui/cairn");
 const HOME = IN_AWS ? "index.html" : "./";
 
-// The address that a script needs: this page's, without its own name and what is there for browsers.
+// The address that a script needs: this page's, without its own name and what is there for browsers. A page
+// without a stage before it came from a distribution, which does not lead to the API.
 function trackingUri() {
+  if (location.pathname === "/ui/cairn") return "<TrackingUri of the deployment>";
   return new URL(IN_AWS ? ".." : ".", location.href).href.replace(/\/$/, "");
 }
 
