@@ -6,17 +6,18 @@ from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import replace
 from functools import partial
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
 from cairn.domain import shares as rules
 from cairn.domain.access import Permission
 from cairn.errors import CairnError, InvalidParameterValue
-from cairn.sharing.direct import MAX_BYTES, BucketPolicy, Direct, Laying, lay_out, statements
-from cairn.sharing.ram import Unavailable
+from cairn.sharing.direct import MAX_BYTES, BucketPolicy, Direct, Laying, S3Client, lay_out, statements
+from cairn.sharing.ram import Refused, Unavailable
 from cairn.sharing.reconcile import Unsettled
 from cairn.sharing.shares import Plan
+from tests.artifacts.stores import admin, moto_server
 from tests.sharing.ram_fake import ORGANISATION, OWNER, refusal
 from tests.sharing.stage import ALICE, BASE, BOB, CAROL, FOLDER, TLS, Stage
 from tests.storage.faults import Crash
@@ -474,3 +475,19 @@ def test_what_does_not_fit_keeps_the_lesser_permission(before: Permission, after
     wide = direct(after, ALICE, ids=("12", *map(str, range(10**18, 10**18 + 300))))
     left = json.loads((lay_out(text, [wide], FOLDER).texts or (text,))[0])["Statement"][1:]
     assert left == statements(direct(Permission.READ, ALICE), FOLDER)
+
+
+def test_an_emulators_bucket_takes_the_policy(monkeypatch: pytest.MonkeyPatch) -> None:
+    """moto keeps what it is given and decides nothing by it; its errors have S3's codes."""
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "testing")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "testing")
+    with moto_server() as url:
+        client = admin(url)
+        client.create_bucket(Bucket="bucket")
+        bucket = BucketPolicy(cast(S3Client, client), FOLDER, "123456789012")
+        assert bucket.read() is None
+        (text, *_) = lay_out(bucket.read(), [direct(Permission.WRITE, ALICE)], FOLDER).texts
+        bucket.write(text)
+        assert lay_out(bucket.read(), [direct(Permission.WRITE, ALICE)], FOLDER).texts == ()
+        with pytest.raises(Refused):
+            BucketPolicy(cast(S3Client, client), replace(FOLDER, bucket="nobodys"), "1" * 12).read()
