@@ -127,10 +127,11 @@ class Access:
             raise Undecided(f"{self.action.name} may only read, and something is to be written.")
         if held < needed:
             shown = f"{name!r}" if identity is None else f"{identity} ({name!r})"
+            missing = f"{self._has(held)}. Ask the owner of this tracking server to share it with that permission."
+            if self.rules[kind].level(name, identity) >= needed:
+                missing = self._bounded()
             raise PermissionDenied(
-                f"{self.action.name} on {_SINGULAR[kind]} {shown} needs {needed.name}; "
-                f"{self.who} has {held.name if held else 'no permission'}. Ask the owner of this tracking "
-                "server to share it with that permission."
+                f"{self.action.name} on {_SINGULAR[kind]} {shown} needs {needed.name}; {missing}"
             )
 
     def demand_everything(self) -> None:
@@ -139,10 +140,20 @@ class Access:
             return
         held, needed = min(self.everything(kind) for kind in KINDS), self.action.permission
         if held < needed:
-            raise PermissionDenied(
-                f"{self.action.name} needs {needed.name} on everything; {self.who} has "
-                f"{held.name if held else 'no permission'} on all of it."
-            )
+            missing = f"{self._has(held)} on all of it."
+            if min(self.rules[kind].everything for kind in KINDS) >= needed:
+                missing = self._bounded()
+            raise PermissionDenied(f"{self.action.name} needs {needed.name} on everything; {missing}")
+
+    def _has(self, held: Permission) -> str:
+        return f"{self.who} has {held.name if held else 'no permission'}"
+
+    def _bounded(self) -> str:
+        """What is said where the grants would do, and the ceiling does not."""
+        return (
+            f"this browser session or token may {self.ceiling.name} at most, whatever {self.who} may. "
+            "Sign the request, or use a session or token with that permission."
+        )
 
 
 def hint(access: Access, experiment_id: str) -> str:
