@@ -17,6 +17,7 @@ from cairn.protocol.routes import Route
 from infra import packages
 from infra.settings import Settings, SettingsError
 from infra.stacks.api import ApiStack
+from infra.stacks.cdn import CdnStack
 from infra.stacks.data import DataStack
 
 
@@ -29,7 +30,7 @@ def build(
     outdir: Path | None = None,
     environment: Mapping[str, str] = os.environ,
 ) -> App:
-    """The app with its two stacks, not yet synthesised; ``settings`` None reads context and environment.
+    """The app with its stacks, not yet synthesised; ``settings`` None reads context and environment.
 
     ``quiet_ms`` is for tests: how long runs are quiet before they are indexed, where not as in production.
 
@@ -50,12 +51,15 @@ def build(
         platform=platform,
         quiet_ms=quiet_ms,
     )
+    stacks: list[Stack] = [data, api]
+    if settings.cloudfront:
+        stacks.append(CdnStack(app, f"{name}-Cdn", settings=settings, api=api))
     Tags.of(app).add("project", "cairn")
     Tags.of(app).add("stage", settings.stage)
     for key, value in settings.tags.items():
         Tags.of(app).add(key, value)
     if settings.permissions_boundary:
-        for stack in (data, api):
+        for stack in stacks:
             _bound(stack, settings.permissions_boundary)
     return app
 

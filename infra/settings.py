@@ -70,6 +70,22 @@ class Settings(BaseModel):
         default=False,
         description="Serve MLflow's web UI below /ui, to browsers that `cairn ui` signed in.",
     )
+    cloudfront: bool = Field(
+        default=False,
+        description="Put a CloudFront distribution, a stack of its own, before the web UI. Wants ui.",
+    )
+    ui_origin: str | None = Field(
+        default=None,
+        pattern=r"^https://[a-z0-9-]+(\.[a-z0-9-]+)+$",
+        description="Origin of the distribution before the web UI, as browsers have it: its pages may call "
+        "as the API's own do, and `cairn ui` leads there. https, a host in lower case, nothing behind it.",
+    )
+    cloudfront_certificate: str | None = Field(
+        default=None,
+        pattern=r"^arn:aws[a-z-]*:acm:us-east-1:\d{12}:certificate/[0-9a-f-]+$",
+        description="ARN of the certificate, of us-east-1, for the host of ui_origin: the distribution "
+        "then has this name, and speaks TLS 1.2 at least. None: a name of cloudfront.net.",
+    )
     organizations_role: str | None = Field(
         default=None,
         pattern=r"^arn:aws[a-z-]*:iam::\d{12}:role/[A-Za-z0-9_+=,.@/-]+$",
@@ -145,6 +161,23 @@ class Settings(BaseModel):
     @classmethod
     def _access_is_a_gate(cls, value: str) -> str:
         Gate.parse(value)
+        return value
+
+    @field_validator("cloudfront", "ui_origin")
+    @classmethod
+    def _there_is_a_ui(cls, value: object, others: ValidationInfo) -> object:
+        if value and not others.data.get("ui"):
+            raise ValueError(f"{others.field_name} is of the web UI, which ui=true serves")
+        return value
+
+    @field_validator("cloudfront_certificate")
+    @classmethod
+    def _certificate_is_for_a_name(cls, value: str | None, others: ValidationInfo) -> str | None:
+        origin = others.data.get("ui_origin") or ""
+        if value and not others.data.get("cloudfront"):
+            raise ValueError("the certificate is the distribution's, which cloudfront=true makes")
+        if value and (not origin or origin.endswith(".cloudfront.net")):
+            raise ValueError("the certificate is for a host of your own, which ui_origin names")
         return value
 
     @field_validator("encryption")

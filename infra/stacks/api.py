@@ -222,7 +222,7 @@ class ApiStack(Stack):
         CfnOutput(
             self,
             "UiUrl",
-            value=f"{self.api.tracking_uri}/{PART}",
+            value=f"{self._settings.ui_origin or self.api.tracking_uri}/{PART}",
             description="MLflow's web UI, for browsers that `cairn ui` signed in",
         )
 
@@ -254,6 +254,7 @@ class ApiStack(Stack):
                 "CAIRN_OWNER_ROLES": self._settings.owner_roles,
                 **({"CAIRN_TOKENS": "true"} if self._settings.tokens else {}),
                 **({"CAIRN_UI": "true"} if self._settings.ui else {}),
+                **({"CAIRN_UI_ORIGIN": self._settings.ui_origin} if self._settings.ui_origin else {}),
                 **quiet,
                 **(environment or {}),
             },

@@ -90,13 +90,16 @@ class DataStack(Stack):
 def _cors(settings: Settings) -> list[s3.CorsRule]:
     """Pages of the UI read artifacts by presigned URLs, to which the API redirects them. Its host has the
     id of an API that this stack does not know; so any API of the region may ask: without a signature S3
-    gives nothing, and whoever has one may read without a browser."""
+    gives nothing, and whoever has one may read without a browser. A distribution has a name of its own."""
     if not settings.ui:
         return []
     return [
         s3.CorsRule(
             allowed_methods=[s3.HttpMethods.GET, s3.HttpMethods.HEAD],
-            allowed_origins=[f"https://*.execute-api.{Aws.REGION}.{Aws.URL_SUFFIX}"],
+            allowed_origins=[
+                f"https://*.execute-api.{Aws.REGION}.{Aws.URL_SUFFIX}",
+                *([settings.ui_origin] if settings.ui_origin else []),
+            ],
             allowed_headers=["*"],
             exposed_headers=["Content-Disposition", "Content-Length", "Content-Range", "ETag"],
             max_age=3600,

@@ -9,8 +9,10 @@ from moto import mock_aws
 
 from cairn.app import build, build_local_aws
 from cairn.domain.access import DEPLOYMENT
+from cairn.entrance import build_authorizer, build_doors
 from cairn.http import App, handle, to_lambda
 from cairn.settings import Settings
+from cairn.sharing.authorizer import Refused
 from tests.api.client import V2, event
 
 SETTINGS = Settings.from_environment(
@@ -53,6 +55,31 @@ def test_a_function_lets_browsers_in_where_it_is_told_to(deployed: App) -> None:
     assert _send(deployed, request)["statusCode"] == 404
     told = build(SETTINGS.model_copy(update={"ui": True}))
     assert json.loads(_send(told, request)["body"])["code"].startswith("cairn-code_")
+
+
+def test_functions_know_the_distribution_that_the_deployer_named(deployed: App) -> None:
+    cdn = "https://d111111abcdef8.cloudfront.net"
+    settings = SETTINGS.model_copy(update={"ui": True, "ui_origin": cdn})
+    request = event("POST", "/api/3.0/cairn/sessions/code", content="{}", identity=SIGNED)
+    assert json.loads(_send(build(settings), request)["body"])["ui"] == f"{cdn}/ui"
+    authorizer, doors = build_authorizer(settings), build_doors(settings, b"")
+    for origin, denied in ((cdn, False), ("https://evil.example", True)):
+        headers = {"Origin": origin, "Sec-Fetch-Site": "same-origin", "Content-Type": "application/json"}
+        asked = {
+            "httpMethod": "POST",
+            "path": "/ui/session/close",
+            "resource": "/ui/session/{action}",
+            "pathParameters": {"action": "close"},
+            "headers": {**headers, "Cookie": "__Host-cairn=nobody's"},
+            "requestContext": {"domainName": "abc123.execute-api.eu-west-1.amazonaws.com"},
+        }
+        assert doors.answer(asked)["statusCode"] == (403 if denied else 200)
+        question = {**asked, "type": "REQUEST", "methodArn": "arn"}
+        if denied:
+            assert authorizer.answer(question)["principalId"] == "another site"
+        else:
+            with pytest.raises(Refused):
+                authorizer.answer(question)
 
 
 def test_a_function_announces_parts_and_presigned_urls(deployed: App) -> None:

@@ -7,6 +7,9 @@ import pytest
 
 from infra.settings import LOG_DAYS, Settings, SettingsError
 
+ORIGIN = "https://d111111abcdef8.cloudfront.net"
+ARN = "arn:aws:acm:us-east-1:123456789012:certificate/0a1b-2c3d"
+
 
 def test_the_context_wins_over_the_environment_and_that_over_the_default() -> None:
     settings = Settings.load({"stage": "dev"}, {"CAIRN_STAGE": "lab", "CAIRN_LOG_DAYS": "7"})
@@ -37,6 +40,31 @@ def test_strings_of_the_command_line_become_numbers_booleans_and_tags() -> None:
         ({"organizations_role": "CairnReads"}, "organizations_role: "),
         ({"direct_s3": "true", "encryption": "customer"}, "encryption: .*cannot decrypt"),
         ({"permissions_boundary": "a b"}, "permissions_boundary: "),
+        ({"cloudfront": "true"}, "cloudfront: .*ui=true"),
+        ({"ui_origin": ORIGIN}, "ui_origin: .*ui=true"),
+        ({"ui": "true", "ui_origin": "http://d1.cloudfront.net"}, "ui_origin: "),
+        ({"ui": "true", "ui_origin": f"{ORIGIN}/"}, "ui_origin: "),
+        ({"ui": "true", "ui_origin": f"{ORIGIN}/ui"}, "ui_origin: "),
+        ({"ui": "true", "ui_origin": f"{ORIGIN}:443"}, "ui_origin: "),
+        ({"ui": "true", "ui_origin": "https://D1.cloudfront.net"}, "ui_origin: "),
+        ({"ui": "true", "ui_origin": "https://*.cloudfront.net"}, "ui_origin: "),
+        ({"ui": "true", "ui_origin": f"{ORIGIN} https://e.org"}, "ui_origin: "),
+        ({"ui": "true", "ui_origin": f"{ORIGIN}\n"}, "ui_origin: "),
+        ({"ui": "true", "ui_origin": ORIGIN, "cloudfront_certificate": ARN}, "cloudfront=true"),
+        ({"ui": "true", "cloudfront": "true", "cloudfront_certificate": ARN}, "host of your own"),
+        (
+            {"ui": "true", "cloudfront": "true", "ui_origin": ORIGIN, "cloudfront_certificate": ARN},
+            "host of your own",
+        ),
+        (
+            {
+                "ui": "true",
+                "cloudfront": "true",
+                "ui_origin": "https://mlflow.example.org",
+                "cloudfront_certificate": ARN.replace("us-east-1", "eu-west-1"),
+            },
+            "cloudfront_certificate: ",
+        ),
     ],
 )
 def test_what_cannot_be_deployed_is_refused_by_name(context: dict[str, object], said: str) -> None:

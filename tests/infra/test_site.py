@@ -120,6 +120,7 @@ def test_pages_of_this_region_may_read_artifacts_by_presigned_url(
 ) -> None:
     (rule,) = everything.only("Data", "AWS::S3::Bucket")["Properties"]["CorsConfiguration"]["CorsRules"]
     assert rule["AllowedMethods"] == ["GET", "HEAD"]
-    (origin,) = rule["AllowedOrigins"]
+    origin, named = rule["AllowedOrigins"]
     assert origin["Fn::Join"][1][0] == "https://*.execute-api."
+    assert named == "https://mlflow.example.org"
     assert "CorsConfiguration" not in default.only("Data", "AWS::S3::Bucket")["Properties"]
