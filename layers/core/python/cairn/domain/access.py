@@ -127,7 +127,10 @@ class Access:
             raise Undecided(f"{self.action.name} may only read, and something is to be written.")
         if held < needed:
             shown = f"{name!r}" if identity is None else f"{identity} ({name!r})"
-            missing = f"{self._has(held)}. Ask the owner of this tracking server to share it with that permission."
+            missing = (
+                f"{self._has(held)}. "
+                "Ask the owner of this tracking server to share it with that permission."
+            )
             if self.rules[kind].level(name, identity) >= needed:
                 missing = self._bounded()
             raise PermissionDenied(
