@@ -312,7 +312,7 @@ def alike(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[World, dic
         (Pattern("experiments", "id", "\u0661"), set()),
         (prefixed("models", "fraud/"), set()),
     ],
-    ids=str,
+    ids=lambda value: value.text if isinstance(value, Pattern) else str(len(value)),
 )
 def test_names_compare_by_their_characters(
     alike: tuple[World, dict[str, str]], pattern: Pattern, sees: set[str]
