@@ -12,8 +12,19 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, ConsoleMessage, Page, Request, Response, expect, sync_playwright
+from playwright.sync_api import (
+    Browser,
+    BrowserContext,
+    ConsoleMessage,
+    Page,
+    Request,
+    Response,
+    expect,
+    sync_playwright,
+)
 
+from tests.client.front import Front
+from tests.client.test_stock_client import SETTINGS
 from tests.e2e.local_cairn import QUIET, LocalCairn, local_cairn
 
 CHROMIUM = Path("/usr/bin/chromium")
@@ -32,6 +43,8 @@ class Site:
     faults: list[str] = field(default_factory=list)
     normal: list[str] = field(default_factory=list)
     """Parts of URLs whose requests may fail: what the page itself expects to be missing, or elsewhere."""
+    index: str = "/"
+    """Where the UI's page lies below ``uri``."""
 
     def __post_init__(self) -> None:
         self.page.set_default_timeout(PATIENCE_MS)
@@ -44,7 +57,7 @@ class Site:
     def open(self, route: str) -> Page:
         """Loaded anew."""
         self.page.goto("about:blank")
-        self.page.goto(f"{self.uri}/#{route}")
+        self.page.goto(f"{self.uri}{self.index}#{route}")
         return self.page
 
     def turn(self, route: str) -> Page:
@@ -121,3 +134,26 @@ def site(chromium: Browser, logged: Logged) -> Iterator[Site]:
     yield opened
     context.close()
     assert not opened.faults, "\n".join(opened.faults)
+
+
+@pytest.fixture
+def shell(front: Front, monkeypatch: pytest.MonkeyPatch) -> None:
+    """On a machine with AWS credentials, and a front of the module's own."""
+    for name in [name for name in os.environ if name.startswith(("AWS_", "MLFLOW_"))]:
+        monkeypatch.delenv(name)
+    for name, value in SETTINGS.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.delenv("MLFLOW_TRACKING_AUTH")
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", front.uri)
+    monkeypatch.setenv("MLFLOW_TRACKING_SERVER_CERT_PATH", str(front.certificate))
+    front.refused.clear()
+
+
+@pytest.fixture
+def context(chromium: Browser) -> Iterator[BrowserContext]:
+    made = chromium.new_context(
+        ignore_https_errors=True, viewport={"width": 1400, "height": 900}, locale="en-US"
+    )
+    made.set_default_timeout(PATIENCE_MS)
+    yield made
+    made.close()

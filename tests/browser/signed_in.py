@@ -7,6 +7,7 @@ call. Scripts' calls are signed.
 import base64
 import gzip
 import json
+import re
 import zipfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -15,6 +16,9 @@ from fnmatch import fnmatch
 from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 from typing import Any
+
+import pytest
+from playwright.sync_api import BrowserContext, Page
 
 from cairn.app import build_local
 from cairn.artifacts.site import LIST
@@ -32,6 +36,7 @@ from cairn.storage.tokens import Tokens
 from infra import site
 from infra.constructs.browser_front import OPEN
 from infra.gateway_responses import GATEWAY_ANSWERS
+from mlflow_cairn import cli
 from tests.client.deployed import ARN, METHOD, _query
 from tests.client.front import REGION, Front, Seen, serving
 from tests.client.gateway import refusal
@@ -44,12 +49,23 @@ POLICIES = {
 }
 
 
+@dataclass(frozen=True, slots=True)
+class Told:
+    """An answer of the API."""
+
+    method: str
+    path: str
+    status: int
+    content: bytes
+
+
 @dataclass
 class BrowserFront(Front):
     app: App | None = None
     doors: Doors | None = None
     authorizer: Authorizer | None = None
     files: dict[str, tuple[bytes, Mapping[str, str]]] = field(default_factory=dict)
+    told: list[Told] = field(default_factory=list)
     theirs: str = ""
     """A page of another site, at ``https://localhost:<port>/``."""
 
@@ -126,6 +142,7 @@ class BrowserFront(Front):
         assert self.app is not None
         answer = handle(self.app, given)
         content = answer.body if isinstance(answer.body, bytes) else b"".join(answer.body)
+        self.told.append(Told(handler.command, given["path"], answer.status, content))
         self._reply(handler, answer.status, dict(answer.headers), content)
 
     def _refuse(self, handler: BaseHTTPRequestHandler, kind: str) -> None:
@@ -133,6 +150,21 @@ class BrowserFront(Front):
         said = GATEWAY_ANSWERS[kind]
         content = said.template().replace("$context.error.messageString", '"refused"').encode()
         self._reply(handler, said.status or 403, {"Content-Type": "application/json"}, content)
+
+
+def address(capsys: pytest.CaptureFixture[str], *more: str) -> str:
+    """What ``cairn ui`` would open."""
+    capsys.readouterr()
+    assert cli.main(["ui", "--print", *more]) == 0
+    return capsys.readouterr().out.strip()
+
+
+def signed_in(context: BrowserContext, url: str) -> Page:
+    page = context.new_page()
+    page.goto(url)
+    page.get_by_role("button", name="Sign in").click()
+    page.wait_for_url(re.compile(r"/prod/ui/index\.html"))
+    return page
 
 
 @contextmanager

@@ -32,6 +32,21 @@ def saved(page: Page, path: str) -> Any:
     return page.expect_response(lambda response: path in response.url and response.status == 200)
 
 
+def add_tag(page: Page) -> None:
+    """Filled in, on a model's or a version's page; its button sends it."""
+    page.get_by_text("Tags", exact=True).first.click()
+    page.get_by_placeholder("Name").fill("team")
+    page.get_by_placeholder("Value").fill("growth")
+
+
+def to_stage(page: Page, stage: str) -> None:
+    """Asked for on a version's page; the dialog's OK sends it. Stages are of the registry's old pages."""
+    page.get_by_role("switch", name="New model registry UI").click()
+    page.get_by_role("button", name="Disable").click()
+    page.get_by_text("None", exact=True).first.click()
+    page.get_by_role("menuitem").filter(has_text=stage).click()
+
+
 def test_a_run_is_renamed_described_tagged_deleted_and_restored(site: Site, logged: Logged) -> None:
     experiment_id, run_id = run_of(logged, "changed", "before")
     page = site.open(f"/experiments/{experiment_id}/runs/{run_id}")
@@ -121,6 +136,33 @@ def test_a_logged_model_is_registered_described_and_given_an_alias(site: Site, l
     expect(page.get_by_text("made on the page")).to_be_visible()
     version = call(logged, "GET", "registered-models/alias?name=by-hand&alias=challenger")["model_version"]
     assert (version["version"], version["description"]) == ("1", "made on the page")
+
+
+def test_a_model_is_created_and_tagged_and_its_version_staged(site: Site, logged: Logged) -> None:
+    site.normal.append("registered-models/get?")  # the form asks whether the name is free: 404
+    page = site.open("/models")
+    page.get_by_role("button", name="Try it now").click()  # an introduction covers the page at first
+    page.get_by_role("button", name="Create Model").click()
+    page.get_by_label("Model name").fill("staged")
+    with saved(page, "registered-models/create"):
+        page.get_by_role("dialog").get_by_role("button", name="Create").click()
+    version = {"name": "staged", "source": f"models:/{logged.model_id}", "model_id": logged.model_id}
+    call(logged, "POST", "model-versions/create", **version)
+    routes = {"registered-models": "/models/staged", "model-versions": "/models/staged/versions/1"}
+    for kind, route in routes.items():
+        page = site.open(route)
+        add_tag(page)
+        with saved(page, f"{kind}/set-tag"):
+            page.get_by_test_id("add-tag-button").click()
+        expect(page.get_by_role("cell", name="growth")).to_be_visible()
+    to_stage(page, "Staging")
+    with saved(page, "model-versions/transition-stage"):
+        page.get_by_role("dialog").get_by_role("button", name="OK").click()
+    expect(page.get_by_text("Staging", exact=True).first).to_be_visible()
+    model = call(logged, "GET", "registered-models/get?name=staged")["registered_model"]
+    (version,) = model["latest_versions"]
+    assert version["current_stage"] == "Staging"
+    assert model["tags"] == version["tags"] == [{"key": "team", "value": "growth"}]
 
 
 def test_a_prompt_is_created_and_gets_a_second_version(site: Site, logged: Logged) -> None:

@@ -1,18 +1,15 @@
 """Signing in as a user does: ``cairn ui``, a click, MLflow's UI, sign-out; and pages of other sites."""
 
-import os
 import re
 from collections.abc import Iterator
 from urllib.parse import urlsplit
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Page, expect
+from playwright.sync_api import Browser, BrowserContext, expect
 
 from cairn.sharing.browser import COOKIE
-from mlflow_cairn import cli
-from tests.browser.conftest import PATIENCE_MS, Site
-from tests.browser.signed_in import BrowserFront, browser_front
-from tests.client.test_stock_client import SETTINGS
+from tests.browser.conftest import Site
+from tests.browser.signed_in import BrowserFront, address, browser_front, signed_in
 
 ROLE = "arn:aws:iam::123456789012:role/Train"
 
@@ -21,42 +18,6 @@ ROLE = "arn:aws:iam::123456789012:role/Train"
 def front(tmp_path_factory: pytest.TempPathFactory) -> Iterator[BrowserFront]:
     with browser_front(tmp_path_factory.mktemp("front")) as started:
         yield started
-
-
-@pytest.fixture
-def shell(front: BrowserFront, monkeypatch: pytest.MonkeyPatch) -> None:
-    """On a machine with AWS credentials."""
-    for name in [name for name in os.environ if name.startswith(("AWS_", "MLFLOW_"))]:
-        monkeypatch.delenv(name)
-    for name, value in SETTINGS.items():
-        monkeypatch.setenv(name, value)
-    monkeypatch.delenv("MLFLOW_TRACKING_AUTH")
-    monkeypatch.setenv("MLFLOW_TRACKING_URI", front.uri)
-    monkeypatch.setenv("MLFLOW_TRACKING_SERVER_CERT_PATH", str(front.certificate))
-    front.refused.clear()
-
-
-@pytest.fixture
-def context(chromium: Browser) -> Iterator[BrowserContext]:
-    made = chromium.new_context(ignore_https_errors=True, viewport={"width": 1400, "height": 900})
-    made.set_default_timeout(PATIENCE_MS)
-    yield made
-    made.close()
-
-
-def address(capsys: pytest.CaptureFixture[str], *more: str) -> str:
-    """What ``cairn ui`` would open."""
-    capsys.readouterr()
-    assert cli.main(["ui", "--print", *more]) == 0
-    return capsys.readouterr().out.strip()
-
-
-def signed_in(context: BrowserContext, url: str) -> Page:
-    page = context.new_page()
-    page.goto(url)
-    page.get_by_role("button", name="Sign in").click()
-    page.wait_for_url(re.compile(r"/prod/ui/index\.html"))
-    return page
 
 
 @pytest.mark.usefixtures("shell")
