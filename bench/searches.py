@@ -131,7 +131,7 @@ def measure(servers: Sequence[Server], size: Size, say: Callable[[str], None]) -
     """Every query at every size. ``servers`` are MLflow's, and Cairn as the last one."""
     alive = list(servers)
     for total in size.runs:
-        sites, experiment = filled(alive, total, say)
+        sites, experiment = filled(alive, f"{total:,} runs", total, say)
         for query in queries(experiment, total):
             search = _asked(alive, sites, query, total, size, warm=total == size.runs[0])
             yield search
@@ -142,12 +142,14 @@ def measure(servers: Sequence[Server], size: Size, say: Callable[[str], None]) -
             alive = [server for server in alive if server not in ended]
 
 
-def filled(servers: Sequence[Server], total: int, say: Callable[[str], None]) -> tuple[dict[str, str], str]:
+def filled(
+    servers: Sequence[Server], name: str, total: int, say: Callable[[str], None]
+) -> tuple[dict[str, str], str]:
     """The experiment on each server by its name, and on Cairn, whose experiments' ids are in the runs'."""
     sites = {}
     for server in servers:
         with server.connection() as client:
-            sites[server.name] = new_experiment(client, f"{total:,} runs")
+            sites[server.name] = new_experiment(client, name)
     cairn = servers[-1]
     experiment = sites[cairn.name]
     for server in servers:

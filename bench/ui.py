@@ -108,7 +108,7 @@ def filled_in(value: Any, experiment: str, runs: Sequence[str]) -> Any:
 
 def measure(servers: Sequence[Server], size: Size, say: Callable[[str], None]) -> Iterator[PageLoad]:
     """``servers`` are MLflow's and Cairn, which take turns."""
-    sites, experiment = searches.filled(servers, size.runs, say)
+    sites, experiment = searches.filled(servers, f"{size.runs:,} runs of the UI", size.runs, say)
     runs = newest(experiment, size.runs)
     for page, calls in recording().items():
         loads = {server.name: Load() for server in servers}

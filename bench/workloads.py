@@ -43,13 +43,7 @@ def expect(condition: bool, what: str, got: object = "") -> None:
 
 
 def new_experiment(client: Client, name: str) -> str:
-    """Under a name that nothing has. MLflow's server may crash over it and have made it all the same."""
-    try:
-        answer = client.post("experiments/create", {"name": name})
-    except Unexpected as error:
-        if "RESOURCE_ALREADY_EXISTS" not in str(error):
-            raise
-        answer = client.get("experiments/get-by-name", {"experiment_name": name})["experiment"]
+    answer = client.post("experiments/create", {"name": name})
     experiment: str = answer["experiment_id"]
     return experiment
 
