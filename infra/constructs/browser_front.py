@@ -18,7 +18,8 @@ from aws_cdk import aws_s3_assets as assets
 from constructs import Construct
 
 from cairn.artifacts.site import POLICY
-from cairn.sharing.pages import OWN_POLICY, bucket_host, headers, stock_policy
+from cairn.domain.pages import OWN_POLICY
+from cairn.sharing.pages import bucket_host, headers, stock_policy
 from infra import permissions
 from infra.constructs.function import Function
 from infra.constructs.upkeep import MakeFunction

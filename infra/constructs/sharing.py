@@ -6,9 +6,7 @@ below its own path; of the table it reaches grants and shares, no experiment and
 ``direct_s3`` it may change the bucket's policy as well (docs/adr/0026-direct-s3.md).
 """
 
-from collections.abc import Sequence
-
-from aws_cdk import Aws, CfnOutput, Duration, Stack
+from aws_cdk import Aws, CfnOutput, Duration
 from aws_cdk import aws_apigateway as apigateway
 from aws_cdk import aws_dynamodb as dynamodb
 from aws_cdk import aws_events as events
@@ -23,7 +21,7 @@ from infra import permissions
 from infra.constructs.experiment_share import export_of
 from infra.constructs.function import Function
 from infra.constructs.upkeep import MakeFunction
-from infra.nag import accept
+from infra.nag import accept_names
 from infra.settings import Settings
 
 TIMEOUT_S = 40
@@ -87,7 +85,8 @@ class Sharing(Construct):
             timeout_s=TIMEOUT_S,
             environment={**self.told, "CAIRN_URI": self._uri(rest_api)},
         )
-        _accept_names(self.reconciler, [f"{self.parameters}/*", ram_shares])
+        for names in (f"{self.parameters}/*", ram_shares):
+            accept_names(self.reconciler.role, names, _NAMES)
         self._trigger(self.reconciler.resource)
         writes = {
             **self.told,
@@ -181,14 +180,4 @@ class Sharing(Construct):
         config.node.add_dependency(self.reconciler.role)
 
 
-def _accept_names(function: Function, resources: Sequence[str]) -> None:
-    for resource in resources:
-        found = Stack.of(function).resolve(resource)
-        shown = "".join(
-            part if isinstance(part, str) else f"<{part['Ref']}>" for part in found["Fn::Join"][1]
-        )
-        accept(
-            function.role,
-            f"AwsSolutions-IAM5[Resource::{shown}]",
-            "One for each share, under a name or an id that is known at run time only.",
-        )
+_NAMES = "One for each share, under a name or an id that is known at run time only."

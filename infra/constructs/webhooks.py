@@ -4,7 +4,7 @@ The function ``deliver`` opens connections to strangers. It may read the secrets
 queue and write to the queue of what it gave up; of table and bucket it may do nothing.
 """
 
-from aws_cdk import Aws, Stack
+from aws_cdk import Aws
 from aws_cdk import aws_dynamodb as dynamodb
 from aws_cdk import aws_events as events
 from aws_cdk import aws_events_targets as targets
@@ -20,7 +20,7 @@ from infra import permissions
 from infra.constructs.function import Function
 from infra.constructs.queues import last_queue, queue
 from infra.constructs.upkeep import MakeFunction
-from infra.nag import accept
+from infra.nag import accept_names
 from infra.settings import Settings
 
 DELIVER_TIMEOUT_S = 15
@@ -86,7 +86,7 @@ class Webhooks(Construct):
                 "CAIRN_DELIVERIES_FAILED": self.failed.queue_url,
             },
         )
-        _accept_secrets(self.deliver, secrets)
+        accept_names(self.deliver.role, secrets, _SECRETS)
         mapping = lambda_.CfnEventSourceMapping(
             self,
             "DeliveriesMapping",
@@ -149,7 +149,7 @@ class Webhooks(Construct):
             *permissions.on_key(key, "secrets-write"),
         ):
             tracking.role.add_to_policy(statement)
-        _accept_secrets(tracking, secrets)
+        accept_names(tracking.role, secrets, _SECRETS)
         for name, value in {
             **told,
             "CAIRN_SECRETS_KEY": "" if key is None else key.key_arn,
@@ -158,13 +158,4 @@ class Webhooks(Construct):
             tracking.resource.add_environment(name, value)
 
 
-def _accept_secrets(function: Function, secrets: str) -> None:
-    resource = Stack.of(function).resolve(secrets)
-    shown = "".join(
-        part if isinstance(part, str) else f"<{part['Ref']}>" for part in resource["Fn::Join"][1]
-    )
-    accept(
-        function.role,
-        f"AwsSolutions-IAM5[Resource::{shown}]",
-        "A parameter for each webhook, under ids that are known at run time only.",
-    )
+_SECRETS = "A parameter for each webhook, under ids that are known at run time only."

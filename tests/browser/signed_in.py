@@ -22,6 +22,7 @@ from playwright.sync_api import BrowserContext, Page
 
 from cairn.app import build_local
 from cairn.artifacts.site import LIST
+from cairn.domain.pages import OWN_POLICY
 from cairn.http import App, handle
 from cairn.sharing import pages
 from cairn.sharing.authorizer import Authorizer, Refused
@@ -45,7 +46,7 @@ from tests.unit.gateway_events import event, signed
 STAGE = "/prod"
 POLICIES = {
     site.STOCK: pages.stock_policy(["bucket.s3.eu-central-1.amazonaws.com"]),
-    site.OWN: pages.OWN_POLICY,
+    site.OWN: OWN_POLICY,
 }
 
 

@@ -14,7 +14,8 @@ import pytest
 from moto import mock_aws
 
 from cairn.artifacts.site import LIST, SiteBucket
-from cairn.sharing.pages import OWN_POLICY, stock_policy
+from cairn.domain.pages import OWN_POLICY
+from cairn.sharing.pages import stock_policy
 from infra import site
 from infra.site import Site
 from tests.infra.synthesis import Assembly

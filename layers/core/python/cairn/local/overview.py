@@ -10,30 +10,18 @@ from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
 
+from cairn.domain.pages import OWN_POLICY
 from cairn.local.events import Environ, StartResponse, Wsgi, request_path, respond
 from cairn.local.files import File, read, send
 
 FILES = Path(__file__).with_name("overview")
 PAGE = "/cairn"
 
-POLICY = "; ".join(
-    (
-        "default-src 'none'",
-        "script-src 'self'",
-        "style-src 'self'",
-        "img-src 'self'",
-        "connect-src 'self'",
-        "base-uri 'none'",
-        "form-action 'none'",
-        "frame-ancestors 'none'",
-    )
-)
-
 
 @cache
 def _files() -> Mapping[str, File]:
     """By path."""
-    found = {f"{PAGE}/{path.name}": read(path, "no-cache", POLICY) for path in FILES.iterdir()}
+    found = {f"{PAGE}/{path.name}": read(path, "no-cache", OWN_POLICY) for path in FILES.iterdir()}
     return {PAGE: found.pop(f"{PAGE}/index.html"), **found}
 
 

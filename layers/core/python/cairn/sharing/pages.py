@@ -7,19 +7,6 @@ of it allows a script that is not a file of this origin.
 
 from collections.abc import Mapping, Sequence
 
-OWN_POLICY = "; ".join(
-    (
-        "default-src 'none'",
-        "script-src 'self'",
-        "style-src 'self'",
-        "img-src 'self'",
-        "connect-src 'self'",
-        "base-uri 'none'",
-        "form-action 'none'",
-        "frame-ancestors 'none'",
-    )
-)
-
 IMMUTABLE = "public, max-age=31536000, immutable"
 """Of files whose name has a hash of their content."""
 ASK_AGAIN = "no-cache"
