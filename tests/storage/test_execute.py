@@ -1,7 +1,7 @@
 """Plan and execution against matching everything: the same runs, in the same order, page by page.
 
 Runs of every state (live, finished, deleted, restored, indexed or dirty) with ties, NaN and missing values,
-long and odd strings, in one to three experiments that are deleted and restored themselves.
+long and odd strings, in one to five experiments that are deleted and restored themselves.
 """
 
 import math
@@ -121,6 +121,7 @@ TINY = Bounds(
     group=3,
     most=6,
     carried=4,
+    experiments=2,
     patience=60_000,
 )
 """Every search pauses many times, whatever it does."""
@@ -138,6 +139,7 @@ LEAST = Bounds(
     group=1,
     most=1,
     carried=1,
+    experiments=1,
 )
 
 
@@ -220,7 +222,7 @@ def world(table: Table, seed: int, steps: int = 60, quiet: int = 0) -> World:
     clock = SetClock(NOW)
     stores = aggregates(table, seed=seed, clock=clock)
     rng = random.Random(seed)
-    names = [f"experiment-{next(NUMBERS)}" for _ in range(rng.randrange(1, 4))]
+    names = [f"experiment-{next(NUMBERS)}" for _ in range(rng.randrange(1, 6))]
     experiments = [stores.experiment(name) for name in names]
     made = World(stores, Indexer(table, clock, quiet=quiet), experiments, rng, [], clock)
     for _ in range(steps):

@@ -11,11 +11,10 @@ import binascii
 import hashlib
 import json
 import re
-from collections.abc import Sequence
 from typing import Any
 
 from cairn.errors import InvalidParameterValue
-from cairn.search.order import Column, Ordering, Position
+from cairn.search.order import Ordering, Position
 
 _VERSION = b"\x01"
 _CHECKSUM = 12  # bytes
@@ -40,23 +39,25 @@ def decode(query: bytes, token: str | None, ordering: Ordering[Any]) -> Position
 
     Raises InvalidParameterValue for what is no token of this query.
     """
-    return _position(_places(query, token), ordering.columns) if token else None
+    return checked(_places(query, token), ordering) if token else None
 
 
 def decode_resumed(
     query: bytes, token: str | None, ordering: Ordering[Any]
 ) -> tuple[Position | None, str | None]:
-    """The same for a search that may stop in the middle of a pass over everything: its token begins with
-    the place ``RESUMED`` and a text that says how far the pass came; the position is behind it."""
-    if not token:
-        return None, None
-    places = _places(query, token)
+    """The same for a search that may stop in the middle of a pass over everything (``resumed``)."""
+    return resumed(_places(query, token), ordering) if token else (None, None)
+
+
+def resumed(places: Position, ordering: Ordering[Any]) -> tuple[Position | None, str | None]:
+    """What has been answered, and how far a pass came that goes on from there, if one does: the place
+    ``RESUMED`` with a text comes first, then the position, if there is one."""
     if not places or places[0][0] != RESUMED:
-        return _position(places, ordering.columns), None
+        return checked(places, ordering), None
     text = places[0][1]
     if not isinstance(text, str):
         raise InvalidParameterValue("Invalid page token, its position cannot be read")
-    return (_position(places[1:], ordering.columns) if places[1:] else None), text
+    return (checked(places[1:], ordering) if places[1:] else None), text
 
 
 def _places(query: bytes, token: str) -> Position:
@@ -83,8 +84,9 @@ def _checksum(query: bytes, payload: bytes) -> bytes:
     return hashlib.sha256(_VERSION + query + payload).digest()[:_CHECKSUM]
 
 
-def _position(places: Position, columns: Sequence[Column[Any]]) -> Position:
-    """The position of a payload whose checksum is right; a forger's nonsense is refused all the same."""
+def checked(places: Position, ordering: Ordering[Any]) -> Position:
+    """A position of this order. A token's checksum is right here, a forger's nonsense is refused too."""
+    columns = ordering.columns
     if len(places) != len(columns) or not all(
         column.accepts(place, value) for column, (place, value) in zip(columns, places, strict=True)
     ):

@@ -38,6 +38,9 @@ class Bounds:
     """Matches that a sweep holds; no request reads more runs."""
     carried: int = 1_000
     """Matches that a token carries, by their ids: 43 KB."""
+    experiments: int = 100
+    """Experiments that are walked together: their heads fill one BatchGetItem. Of more the search goes
+    through part by part."""
     patience: int = 60_000
     """Milliseconds after which a search that goes on reads the marks again (half of it, in a range), and
     leaves a range: less than runs must be quiet before they are indexed, so that none moves behind its back

@@ -17,11 +17,14 @@ from cairn.domain.clock import Clock, system_clock
 from cairn.domain.entities import Run
 from cairn.errors import InvalidParameterValue
 from cairn.search.cursor import RESUMED
+from cairn.search.order import Position
 from cairn.search.plan import DEFAULT_ORDER, Pause, Search
 from cairn.storage import keys
 from cairn.storage.budget import BOUNDS, Bounds, Budget
 from cairn.storage.course import Course
 from cairn.storage.marks import Marks
+from cairn.storage.matches import BATCH, Matches
+from cairn.storage.parts import Parts
 from cairn.storage.ranges import Ranges, name_sieve
 from cairn.storage.runs import Runs
 from cairn.storage.sweep import IDS, MARKS, RANGE, WALK, Progress, Top, read_progress
@@ -30,7 +33,6 @@ from cairn.storage.together import Together, in_turn
 from cairn.storage.visible import Group, known_experiments, visible_groups
 from cairn.storage.walk import Found, Walks
 
-_BATCH = 99  # with their experiment's head they fill one BatchGetItem
 _RUN = 32  # hex digits of a run's id, at the end of every sort key
 _MORE = 10  # runs that are read at least where a batch did not fill the page
 
@@ -67,15 +69,32 @@ class RunIndex:
         """
         budget = Budget(self._now, self._bounds)
         walks = Walks(self._table, budget.spend, self._bounds.page, self._together)
-        return _Execution(self._table, self._runs, walks, search, budget, self._clock()).rows()
+        time = self._clock()
+
+        def rows(search: Search, ceiling: Position | None) -> Iterator[Run | Pause]:
+            return _Execution(self._table, self._runs, walks, search, budget, time, ceiling).rows()
+
+        if search.plan.run_ids is not None or len(search.experiment_ids) <= self._bounds.experiments:
+            return rows(search, None)
+        return Parts(search, Matches(self._runs, search, budget), budget, rows).rows()
 
 
 class _Execution:
+    """Of one part of the experiments; ``ceiling``: what comes behind it is not asked for."""
+
     def __init__(
-        self, table: Table, runs: Runs, walks: Walks, search: Search, budget: Budget, time: int
+        self,
+        table: Table,
+        runs: Runs,
+        walks: Walks,
+        search: Search,
+        budget: Budget,
+        time: int,
+        ceiling: Position | None,
     ) -> None:
         self._table = table
         self._runs = runs
+        self._matches = Matches(runs, search, budget)
         self._search = search
         self._budget = budget
         self._bounds = budget.bounds
@@ -90,7 +109,9 @@ class _Execution:
         # In the default order a run has its place from the beginning.
         self._marks = Marks(self._walks, before, time, self._bounds, moved=natural)
         most = min(search.expected, self._bounds.most)
-        self._top = Top(search.ordering, most, search.after, None if before is None else before.ceiling)
+        self._top = Top(search.ordering, most, search.after, ceiling)
+        if before is not None and before.ceiling is not None:
+            self._top.sink(before.ceiling)
         self._members: frozenset[str] | None = None
         self._seen = self._matched = 0
         self._answered = False
@@ -125,7 +146,8 @@ class _Execution:
         """What must be seen before the first match is known, then the matches in order."""
         before, run_ids = self._progress, self._search.plan.run_ids
         if before is not None:
-            self._recall(before.held)
+            for run in self._matches.recall(before.held):
+                self._top.add(run)
         if run_ids is not None:
             named = ((run_id, run_id) for run_id in self._named(run_ids, before))
             yield from self._swept(self._sweep(IDS, named))
@@ -183,21 +205,14 @@ class _Execution:
 
     def _size(self) -> int:
         """Runs worth reading together: no more than units are left."""
-        return max(1, min(_BATCH, int(self._budget.units)))
+        return max(1, min(BATCH, int(self._budget.units)))
 
     def _take(self, run_ids: Sequence[str], rank: object = None) -> int:
-        runs, count = self._read(run_ids)
+        runs, count = self._matches.read(run_ids)
         for run in runs:
-            if self._matches(run) and (rank is None or self._course.rank_of(run) == rank):
+            if self._matches.meets(run) and (rank is None or self._course.rank_of(run) == rank):
                 self._top.add(run)
         return count
-
-    def _recall(self, run_ids: Sequence[str]) -> None:
-        """Read what a sweep held: all of it, since it may have taken many requests to find."""
-        for start in range(0, len(run_ids), _BATCH):
-            waiting = run_ids[start : start + _BATCH]
-            while waiting:
-                waiting = waiting[self._take(waiting) :]
 
     def _swept(self, pause: Pause | None) -> Iterator[Run | Pause]:
         """What a sweep of everything gives: once it is at its end, all up to the ceiling."""
@@ -301,7 +316,7 @@ class _Execution:
     def _resolved(self, groups: deque[list[Found]]) -> Iterator[Run | Pause]:
         """The matches of groups of equal rank."""
         while groups:
-            runs, count = self._read([found.run_id for group in groups for found in group])
+            runs, count = self._matches.read([found.run_id for group in groups for found in group])
             if count < len(groups[0]):
                 group = groups.popleft()
                 yield from self._sorted_out(self._course.rank(group[0]), iter(group))
@@ -326,7 +341,11 @@ class _Execution:
             if self._top.exceeds(key):
                 yield from self._swept(None)
                 return
-            if self._matches(run) and self._top.follows(key) and run.info.run_id not in self._top.taken:
+            if (
+                self._matches.meets(run)
+                and self._top.follows(key)
+                and run.info.run_id not in self._top.taken
+            ):
                 self._matched += 1
                 yield from self._top.before(key)
                 yield run
@@ -381,30 +400,6 @@ class _Execution:
         if run_id in self._marks.dirty or run_id in self._top.taken:
             return True
         return self._members is not None and run_id not in self._members
-
-    # -- facts ---------------------------------------------------------------------------------------
-
-    def _read(self, run_ids: Sequence[str]) -> tuple[list[Run], int]:
-        """The runs in the order of their ids as given, and how many of the ids were looked at: at least
-        one, all of them unless runs are huge."""
-        found: dict[str, Run] = {}
-        done = 0
-        while done < len(run_ids):
-            chunk = run_ids[done : done + _BATCH]
-            left = max(self._budget.units, 0) + self._bounds.overdraft
-            if done and left < len(chunk):
-                break
-            runs, count, units = self._runs.get_within(left, chunk)
-            found |= runs
-            self._budget.spend(units)
-            done += count
-            if count < len(chunk):
-                break
-        return [found[run_id] for run_id in run_ids[:done] if run_id in found], done
-
-    def _matches(self, run: Run) -> bool:
-        search = self._search
-        return run.info.lifecycle_stage in search.stages and search.meets(run)
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,6 +13,7 @@ from typing import Any
 
 from cairn.domain.entities import Run
 from cairn.errors import InvalidParameterValue
+from cairn.search.cursor import checked
 from cairn.search.order import Ordering, Position, SortKey
 
 IDS, MARKS, RANGE, WALK = "ids", "marks", "range", "walk"
@@ -42,7 +43,7 @@ class Progress:
     tried: bool = False
 
     def text(self) -> str:
-        held, times = "".join(self.held), [self.time, self.since]
+        held, times = held_text(self.held), [self.time, self.since]
         parts = [self.source, self.reached, held, self.ceiling, self.number, times, self.walked, self.tried]
         return json.dumps(parts, separators=(",", ":"))
 
@@ -54,24 +55,29 @@ def read_progress(text: str, ordering: Ordering[Any]) -> Progress:
         position = None if ceiling is None else tuple((place, value) for place, value in ceiling)
     except (ValueError, TypeError, RecursionError):
         raise _refused() from None
-    texts = (source, reached, held, walked)
-    if not all(isinstance(part, str) and not _SURROGATES.search(part) for part in texts):
+    if not all(
+        isinstance(part, str) and not _SURROGATES.search(part) for part in (source, reached, walked)
+    ):
         raise _refused()
-    if source not in _SOURCES or not _HELD.fullmatch(held) or type(tried) is not bool:
+    if source not in _SOURCES or type(tried) is not bool:
         raise _refused()
     if any(type(part) is not int for part in (number, time, since)) or number < 0:
         raise _refused()
-    if position is not None and not _is_of(position, ordering):
+    if position is not None:
+        checked(position, ordering)
+    return Progress(source, reached, held_ids(held), position, number, time, since, walked, tried)
+
+
+def held_text(run_ids: Sequence[str]) -> str:
+    """Ids of runs as a progress carries them."""
+    return "".join(run_ids)
+
+
+def held_ids(text: object) -> tuple[str, ...]:
+    """Raises InvalidParameterValue for what is no text of ids."""
+    if not isinstance(text, str) or not _HELD.fullmatch(text):
         raise _refused()
-    run_ids = tuple(re.findall(".{32}", held))
-    return Progress(source, reached, run_ids, position, number, time, since, walked, tried)
-
-
-def _is_of(position: Position, ordering: Ordering[Any]) -> bool:
-    return len(position) == len(ordering.columns) and all(
-        column.accepts(place, value)
-        for column, (place, value) in zip(ordering.columns, position, strict=True)
-    )
+    return tuple(re.findall(".{32}", text))
 
 
 def _refused() -> InvalidParameterValue:
@@ -103,6 +109,11 @@ class Top:
     def exceeds(self, key: SortKey) -> bool:
         """Whether it lies behind the ceiling."""
         return self.ceiling is not None and key > self._ordering.key(self.ceiling)
+
+    def sink(self, ceiling: Position) -> None:
+        """What comes behind it is not known, or not asked for."""
+        if self.ceiling is None or self._ordering.key(ceiling) < self._ordering.key(self.ceiling):
+            self.ceiling = ceiling
 
     def rise(self, floor: Position | None) -> None:
         """Everything up to here has been answered."""
