@@ -181,6 +181,14 @@ def _check_dirty(site: Site, runs: int, started: int, by_metric: Units) -> None:
             token = page["next_page_token"]
 
 
+def test_what_lies_behind_the_ceiling_of_dirty_runs_is_not_asked(make: Make) -> None:
+    """Half of the runs are dirty: the page ends with one of the first of them. Where that ends the walk of
+    values, neither runs with NaN nor those without a value are looked for, a query each."""
+    site = make(RunSpec(metrics=1, params=1, tags=0, text_bytes=20, dirty=0.5), large=SMALL)
+    assert site.costs(SMALL, (1, 2, 3), **BY_METRIC_UP) == [[10, 0, 618], [10, 0, 610], [10, 0, 618]]
+    assert site.costs(SMALL, (6, 7), **BY_METRIC) == [[11, 0, 619], [11, 0, 619]]
+
+
 def test_a_view_costs_what_it_shows(make: Make) -> None:
     """99% of 20,000 runs are deleted, and 80% of 1,000: both have 200 active ones."""
     site = make(

@@ -41,7 +41,8 @@ class Course:
         self._skips = skips
 
     def entries(self, start: str | None) -> Iterator[Found]:
-        """The entries in order, from behind a place; None: from the beginning."""
+        """The entries in order, from behind a place; None: from the beginning. Of what lies wholly behind
+        the ceiling nothing is read."""
         walk = self._walk
         if not walk.by_value:
             yield from self._found(walk, None if start is None else start[-len(_FIRST) :])
@@ -50,11 +51,11 @@ class Course:
         if value[:1] == index.VALUES:
             yield from self._found(walk, start)
             start = None
-        if walk.with_nan and value:
+        if walk.with_nan and value and self._reaches(index.NANS):
             span = Span(index.NANS, index.NANS + LAST)
             yield from self._found(Walk(walk.field, (span,), ascending=True, by_value=True), start)
             start = None
-        if walk.with_missing:
+        if walk.with_missing and self._reaches(""):
             all_runs = Walk(DEFAULT_ORDER, (Span("", LAST),), ascending=True, by_value=False)
             yield from self._found(all_runs, start)
 
@@ -72,6 +73,13 @@ class Course:
                 if (self._phase(found), key(found)) > (self._phase(edge[1]), key(edge[1])):
                     return
             yield found
+
+    def _reaches(self, phase: str) -> bool:
+        """Whether anything of a phase can lie before the ceiling, or at it."""
+        ceiling = self._ceiling()
+        if ceiling is None:
+            return True
+        return _phase(phase) <= _phase(found_of(self.place(ceiling, _FINAL)).value)
 
     def rank(self, found: Found) -> object:
         """Equal for entries whose order is in the facts. Those of a text that was cut share a value."""
@@ -126,4 +134,9 @@ class Course:
         return index.NANS if place == NAN else encoded(self._walk.field, value)
 
     def _phase(self, found: Found) -> int:
-        return (index.VALUES, index.NANS, "").index(found.value[:1]) if self._walk.by_value else 0
+        return _phase(found.value) if self._walk.by_value else 0
+
+
+def _phase(value: str) -> int:
+    """In which order values, NaN and what has no value come."""
+    return (index.VALUES, index.NANS, "").index(value[:1])
