@@ -42,5 +42,10 @@ def test_who_manages_everything_sees_what_is_shared_with_whom(owned: Owned) -> N
     )
     _, with_me, by_me = told(owned.world.of())
     assert (with_me, by_me) == ([], [{**ENTRY, "who": GUEST}])
+    everything = [
+        owned.world.of(*who).get("/api/3.0/cairn/overview").json["caller"]["everything"]
+        for who in ((), (GUEST,))
+    ]
+    assert everything == ["MANAGE", "NONE"]
     _, with_me, by_me = told(owned.world.of(GUEST))
     assert (with_me, by_me) == ([], []), "a record is no grant, and none of a guest's business"

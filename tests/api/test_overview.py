@@ -14,7 +14,13 @@ def test_an_empty_server_says_who_what_and_where_to_begin(client: Client) -> Non
     [default] = told.pop("experiments")
     assert default["name"] == "Default"
     assert told == {
-        "caller": {"principal": "local ada", "account": "", "kind": "local", "name": "ada"},
+        "caller": {
+            "principal": "local ada",
+            "account": "",
+            "kind": "local",
+            "name": "ada",
+            "everything": "MANAGE",
+        },
         "versions": {"cairn": CAIRN_VERSION, "mlflow": MLFLOW_VERSION},
         "health": "OK",
         "setup": ["pip install mlflow", "export MLFLOW_TRACKING_URI={uri}", "python train.py"],

@@ -32,7 +32,8 @@ def get_overview(stores: Stores, caller: Caller, request: Overview) -> Result:
     ``setup`` are the lines that point a script here; who shows them knows the address that stands for
     ``{uri}``. An entry of ``shared_with_me`` and ``shared_by_me`` is a pattern (``kind``, ``match``,
     ``text``, as in ``domain.access``), the ``permission`` on it, the name of the ``share`` that gives it,
-    and ``who``: with whom, or by whom.
+    and ``who``: with whom, or by whom. ``everything`` is the caller's permission on all that there is: who
+    has one needs no share.
     """
     found: Any = search_experiments(stores, caller, SearchExperiments(max_results=NEWEST))
     return {
@@ -41,6 +42,7 @@ def get_overview(stores: Stores, caller: Caller, request: Overview) -> Result:
             "account": caller.account,
             "kind": caller.kind,
             "name": caller.name,
+            "everything": min(map(stores.access.everything, KINDS)).name,
         },
         "versions": {"cairn": CAIRN_VERSION, "mlflow": MLFLOW_VERSION},
         "health": "OK",
@@ -66,8 +68,8 @@ def _with_me(stores: Stores, caller: Caller) -> list[dict[str, object]]:
 
 def _by_me(stores: Stores) -> list[dict[str, object]]:
     """All shares, to who manages everything: 1 Query."""
-    manages = all(stores.access.everything(kind) >= Permission.MANAGE for kind in KINDS)
-    if stores.shares is None or not manages:
+    manages = min(map(stores.access.everything, KINDS))
+    if stores.shares is None or manages < Permission.MANAGE:
         return []
     found, _ = stores.shares.store.all()
     entries = [

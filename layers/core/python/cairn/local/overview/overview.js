@@ -7,10 +7,15 @@ const EMPTY = {
     with_me: "A local server has no access control: everything here is yours to read and to write.",
     by_me: "There is nothing to share on one machine. Deployed to AWS, Cairn shares experiments, models and prompts with other accounts.",
   },
-  aws: {
-    with_me: "Nothing is shared with you. Ask the owner of this tracking server for a share of what you need.",
+  owner: {
+    with_me: "Nothing needs to be: you may see everything here.",
     by_me: "You share nothing. A share gives other accounts what you choose, and can be revoked at any time.",
   },
+  guest: {
+    experiments: "There is no experiment that you may see.",
+    with_me: "Nothing is shared with you. Ask the owner of this tracking server for a share of what you need.",
+  },
+  reader: { by_me: "Who manages this tracking server shares from it." },
 };
 
 const at = (id) => document.getElementById(id);
@@ -56,21 +61,29 @@ function shared(entry) {
   return item;
 }
 
+function emptyFor(caller) {
+  if (caller.kind === "local") return EMPTY.local;
+  const texts = caller.everything === "NONE" ? { ...EMPTY.owner, ...EMPTY.guest } : EMPTY.owner;
+  return caller.everything === "MANAGE" ? texts : { ...texts, ...EMPTY.reader };
+}
+
 function show(overview) {
   const local = overview.caller.kind === "local";
-  const empty = local ? EMPTY.local : EMPTY.aws;
+  const empty = emptyFor(overview.caller);
   at("caller").textContent = local ? `${overview.caller.name}, cairn local` : overview.caller.principal;
   at("setup").textContent = overview.setup.join("\n").replaceAll("{uri}", trackingUri());
   at("setup-hint").textContent = local
     ? "MLflow's own client, with nothing of Cairn's installed beside it."
     : "Calls are signed with the AWS credentials of the machine that runs the script.";
-  fill("experiments", overview.experiments, experiment);
+  fill("experiments", overview.experiments, experiment, empty.experiments);
   fill("with-me", overview.shared_with_me, shared, empty.with_me);
   fill("by-me", overview.shared_by_me, shared, empty.by_me);
   at("versions").textContent = `Cairn ${overview.versions.cairn} · MLflow ${overview.versions.mlflow}`;
 }
 
+// Empty boxes tell nothing, where nothing was told.
 function healthy(good, text) {
+  at("told").hidden = !at("setup").textContent;
   at("health").dataset.state = good ? "good" : "bad";
   at("health").textContent = text;
 }
@@ -80,6 +93,7 @@ async function load() {
   let answer;
   try {
     answer = await fetch("api/3.0/cairn/overview");
+    if (IN_AWS && answer.status === 401) return location.replace("sign-in");
     const body = await answer.json();
     if (!answer.ok) return healthy(false, body.message || `answers ${answer.status}`);
     show(body);
