@@ -11,6 +11,7 @@ from cairn.errors import InvalidParameterValue
 from cairn.search import cursor
 from cairn.search.fields import RUNS, read_order
 from cairn.search.order import run_ordering
+from cairn.storage.parts import PARTS, PartsProgress, read_parts
 from cairn.storage.sweep import MARKS, RANGE, Progress, Top, read_progress
 
 ORDERING = run_ordering(read_order(RUNS, ["metrics.m DESC"]))
@@ -96,3 +97,37 @@ def test_a_forged_progress_is_refused(parts: object) -> None:
 def test_what_is_no_json_is_refused() -> None:
     with pytest.raises(InvalidParameterValue, match="page token"):
         read_progress("{", ORDERING)
+
+
+WITHIN = ((cursor.RESUMED, "{}"), *CEILING)
+
+
+@given(st.integers(0), st.sampled_from([None, CEILING, WITHIN, WITHIN[:1]]), st.booleans())
+def test_the_progress_of_parts_comes_back(passed: int, within: object, ends: bool) -> None:
+    progress = PartsProgress(passed, within, ("a" * 32, "b" * 32), CEILING if ends else None)  # type: ignore[arg-type]
+    assert read_parts(progress.text(), ORDERING) == progress
+
+
+@pytest.mark.parametrize(
+    "parts",
+    [
+        [],
+        5,
+        ["marks", "", "", None, 0, [0, 0], "", False],
+        ["walk", 0, None, "", None],
+        [PARTS, -1, None, "", None],
+        [PARTS, True, None, "", None],
+        [PARTS, 0, 5, "", None],
+        [PARTS, 0, [[3, 5]], "", None],
+        [PARTS, 0, [[3, "{}"], [0, 0.5]], "", None],
+        [PARTS, 0, [[0, "x"], [0, 7], [0, "b"]], "", None],
+        [PARTS, 0, [], "", None],
+        [PARTS, 0, None, "abc", None],
+        [PARTS, 0, None, None, None],
+        [PARTS, 0, None, "", [[0, 1.0]]],
+        [PARTS, 0, None, "", [[3, "{}"]]],
+    ],
+)
+def test_a_forged_progress_of_parts_is_refused(parts: object) -> None:
+    with pytest.raises(InvalidParameterValue, match="page token"):
+        read_parts(json.dumps(parts), ORDERING)
