@@ -160,5 +160,6 @@ def test_neither_secret_nor_url_nor_payload_is_logged(
         deliverer(there).send(ONE)
     told = "\n".join(str(vars(record)) for record in caplog.records)
     assert ONE.delivery_id in told
+    assert f"webhook {ONE.webhook_id} was not delivered: " in caplog.text
     for hidden in (SECRET, "team=ml", "example_alias", "body"):
         assert hidden not in told.replace("got", "")

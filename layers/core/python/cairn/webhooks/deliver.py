@@ -107,7 +107,7 @@ class Deliverer:
             _LOG.info("delivered", extra=told)
         else:
             # Neither URL nor payload: the one may hold a token, the other is not the log's business.
-            _LOG.warning("not delivered: %s", outcome.error, extra=told)
+            _LOG.warning("webhook %s was not delivered: %s", one.webhook_id, outcome.error, extra=told)
         return outcome
 
     def _send(self, one: Delivery) -> Outcome:
