@@ -17,7 +17,7 @@ from cairn.storage.table import Delete, Key, Put, Scan
 from tests.storage.engines import open_table
 from tests.storage.faults import Crash, FaultyTable
 from tests.storage.stores import NOW
-from tests.storage.test_execute import COMPARISONS, ORDERS, World, expected, pages, world
+from tests.storage.test_execute import COMPARISONS, NAMES, ORDERS, World, expected, pages, world
 
 LATER = NOW + dirty.QUIET
 
@@ -48,12 +48,31 @@ def entries(table: EngineTable) -> list[Key]:
             return sorted(found)
 
 
+def is_of_default_order(key: Key) -> bool:
+    return key.pk.count("#") == 3 and key.pk.endswith("#")
+
+
+def content(table: EngineTable) -> dict[Key, str | None]:
+    """Every entry, with the name that it holds."""
+    found = table.batch_get(entries(table))
+    return {key: item.get(keys.NAME) for key, item in sorted(found.items())}
+
+
+def put_entry(table: EngineTable, key: Key, name: str | None = None) -> None:
+    item = {"pk": key.pk, "sk": key.sk, "f": 1}
+    table.batch_write([Put(item if name is None else {**item, keys.NAME: name})])
+
+
 def damage(table: EngineTable, rng: random.Random, kinds: Sequence[str], count: int = 60) -> None:
-    """Entries are lost, come twice, or say what is not so."""
+    """Entries are lost, come twice, or say what is not so; those of the default order have another name."""
     there = entries(table)
     runs = sorted({key.sk[-32:] for key in there})
+    named = [key for key in there if is_of_default_order(key)]
     for key in rng.sample(there, min(count, len(there))):
         kind = rng.choice(kinds)
+        if kind == "renamed":
+            put_entry(table, rng.choice(named), rng.choice([None, "", *map(text, (*NAMES, "none"))]))
+            continue
         value, start, run_id = key.sk[:-48], key.sk[-48:-32], key.sk[-32:]
         if kind in ("deleted", "falsified"):
             table.batch_write([Delete(key)])
@@ -69,7 +88,7 @@ def damage(table: EngineTable, rng: random.Random, kinds: Sequence[str], count: 
                 Key(key.pk, "rubbish"),
             ]
         )
-        table.batch_write([Put({"pk": other.pk, "sk": other.sk, "f": 1})])
+        put_entry(table, other)
 
 
 def reindex(table: EngineTable, made: World, now: int = LATER) -> list[Report]:
@@ -83,7 +102,7 @@ def reindex(table: EngineTable, made: World, now: int = LATER) -> list[Report]:
 @pytest.mark.parametrize("seed", range(6))
 def test_a_damaged_index_gives_no_wrong_run_and_none_twice(sqlite: EngineTable, seed: int) -> None:
     made = quiet_world(sqlite, seed)
-    damage(sqlite, random.Random(seed), ["deleted", "doubled", "falsified"])
+    damage(sqlite, random.Random(seed), ["deleted", "doubled", "falsified", "renamed"])
     for tree in ["", *COMPARISONS[::3]]:
         for orders in ORDERS[seed % 2 :: 2]:
             found = [
@@ -94,27 +113,53 @@ def test_a_damaged_index_gives_no_wrong_run_and_none_twice(sqlite: EngineTable, 
             assert set(found) <= set(right), (tree, orders)
 
 
-@pytest.mark.parametrize("kinds", [["deleted"], ["doubled"], ["falsified"], ["deleted", "doubled"]])
+@pytest.mark.parametrize(
+    "kinds", [["deleted"], ["doubled"], ["falsified"], ["renamed"], ["deleted", "doubled", "renamed"]]
+)
 @pytest.mark.parametrize("seed", [1, 2, 3])
 def test_reindex_restores_what_was_there(sqlite: EngineTable, seed: int, kinds: list[str]) -> None:
     made = quiet_world(sqlite, seed)
     reindex(sqlite, made)  # what the walk left dirty is indexed, too
-    whole = entries(sqlite)
+    whole = content(sqlite)
     damage(sqlite, random.Random(seed), kinds)
-    assert entries(sqlite) != whole
+    assert content(sqlite) != whole
     reports = reindex(sqlite, made)
-    assert entries(sqlite) == whole
+    assert content(sqlite) == whole
     assert sum(report.repaired + report.removed for report in reports) > 5
     again = reindex(sqlite, made)
     assert {(report.repaired, report.removed, report.waiting) for report in again} == {(0, 0, 0)}
     assert sum(report.checked for report in again) == len(made.runs)
 
 
+@pytest.mark.parametrize("said", ["another", "", None])
+def test_a_falsified_name_is_found_and_mended(sqlite: EngineTable, said: str | None) -> None:
+    """A name hides its run from a search by name. An entry without one hides nothing: an older version put
+    it, and reindex gives it the name."""
+    made = quiet_world(sqlite, 7)
+    run_id = made.stores.run(made.experiments[0], tags={"mlflow.runName": "n1"})
+    made.indexer.sweep(made.experiments[0])
+    reindex(sqlite, made)
+    order = next(key for key in entries(sqlite) if is_of_default_order(key) and key.sk.endswith(run_id))
+
+    def finds_it() -> bool:
+        found = pages(made, sqlite, "attributes.run_name ILIKE '%1'", [], "ALL", 7)
+        return run_id in {run.info.run_id for page in found for run in page}
+
+    whole = content(sqlite)
+    assert finds_it()
+    put_entry(sqlite, order, None if said is None else said and text(said))
+    assert finds_it() is (said is None)
+    report = [one for one in reindex(sqlite, made) if one.repaired]
+    assert [(one.repaired, one.removed, one.waiting) for one in report] == [(1, 0, 0)]
+    assert finds_it()
+    assert content(sqlite) == whole
+
+
 def test_reindex_may_be_interrupted_and_repeated(sqlite: EngineTable) -> None:
     made = quiet_world(sqlite, 4)
     reindex(sqlite, made)
-    whole = entries(sqlite)
-    damage(sqlite, random.Random(4), ["deleted", "doubled", "falsified"])
+    whole = content(sqlite)
+    damage(sqlite, random.Random(4), ["deleted", "doubled", "falsified", "renamed"])
     crashes = 0
     for number_ in range(3, 200, 7):
         try:
@@ -123,7 +168,7 @@ def test_reindex_may_be_interrupted_and_repeated(sqlite: EngineTable) -> None:
             crashes += 1
     assert crashes > 3
     reindex(sqlite, made, now=LATER + 300 * dirty.QUIET)
-    assert entries(sqlite) == whole
+    assert content(sqlite) == whole
 
 
 def test_a_run_that_is_being_written_is_left_to_the_indexer(sqlite: EngineTable) -> None:

@@ -107,7 +107,7 @@ class Indexer:
         """Have the index hold what it should of a run, of which somebody saw these entries, whatever its
         inventory says; of a run that is being written: when it has gone quiet (EARLY).
 
-        As ``index``; 1 BatchGetItem alone where all is well. SUPERSEDED: there is no such run.
+        As ``index``; 1 BatchGetItem and 1 GetItem where all is well. SUPERSEDED: there is no such run.
         """
         document, experiment, mark, item = self._read(run_id)
         if document is None or experiment is None:
@@ -118,8 +118,11 @@ class Indexer:
             return Outcome.CONTENDED
         complete = held.is_complete(document)
         wanted = set(wanted_entries(run_id, document, experiment))
-        if complete and held.entries == set(seen) and (mark is not None or wanted == held.entries):
-            return Outcome.INDEXED if mark is None else Outcome.EARLY
+        if complete and held.entries == set(seen):
+            if mark is not None:
+                return Outcome.EARLY
+            if wanted == held.entries and self._is_named(run_id, document):
+                return Outcome.INDEXED
         if not complete and self._is_under_way(held):
             return Outcome.CONTENDED
         if mark is not None and self._clock() - mark["t"] < self._quiet:
@@ -148,6 +151,12 @@ class Indexer:
         documents, found = self._documents.read([pk], beside)
         experiment, mark, item = (found.get(key) for key in beside)
         return documents.get(pk), experiment, mark, item
+
+    def _is_named(self, run_id: str, document: Document) -> bool:
+        """Whether the run's entry in the default order says its name."""
+        order = order_entry(run_id, document)
+        entry = self._table.get(order.key)
+        return entry is not None and entry.get(keys.NAME) == order.item[keys.NAME]
 
     def _is_under_way(self, held: Inventory) -> bool:
         return 0 <= self._clock() - held.begun < dirty.fresh(self._quiet)

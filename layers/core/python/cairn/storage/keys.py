@@ -159,6 +159,12 @@ def index_partition(experiment: str, group: str, field: str = "") -> str:
     return f"{index_prefix(experiment)}{group}#{field}"
 
 
+def is_default_order(partition: str) -> bool:
+    """Whether entries of the default order are in a partition of the index; a group has no ``#``, the name
+    of a field may end with one."""
+    return partition[-1] == "#" and partition.count("#") == 3
+
+
 def index_prefix(experiment: str) -> str:
     """What the partitions of an experiment's index have in common."""
     return f"X#{experiment}#"
