@@ -347,7 +347,11 @@ def test_pauses_lose_nothing(sqlite: Table, orders: list[str], bounds: Bounds) -
 
 
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None, max_examples=EXAMPLES)
-@given(st.integers(0, 10_000), st.sampled_from([BOUNDS, replace(BOUNDS, page=2), TINY, NARROW, LEAST]), st.data())
+@given(
+    st.integers(0, 10_000),
+    st.sampled_from([BOUNDS, replace(BOUNDS, page=2), TINY, NARROW, LEAST]),
+    st.data(),
+)
 def test_every_run_that_stays_as_it_is_comes_once(
     sqlite: EngineTable, seed: int, bounds: Bounds, data: Any
 ) -> None:
