@@ -380,6 +380,12 @@ def test_a_deployment_without_the_ui_gives_no_code(browser: Browser) -> None:
     assert browser.signed(f"{OWN}/sessions/code").error == (404, "ENDPOINT_NOT_FOUND")
 
 
+def test_a_local_server_gives_no_code_and_says_where_its_ui_is(client: Client) -> None:
+    refused = client.post(f"{OWN}/sessions/code")
+    assert refused.error == (404, "ENDPOINT_NOT_FOUND")
+    assert "its address, opened in a browser, is the UI" in refused.json["message"]
+
+
 def test_the_table_holds_neither_code_nor_session(browser: Browser) -> None:
     code = browser.code()
     assert code[-43:] not in str(browser.client.dump())

@@ -84,7 +84,9 @@ class Router:
                 raise EndpointNotFound(
                     f"The path {path!r} has no method {method}; it has {', '.join(sorted(node.methods))}."
                 )
-        raise EndpointNotFound(f"There is no endpoint {method} {path!r}.")
+        raise EndpointNotFound(
+            f"There is no endpoint {method} {path!r}: either the address is wrong, or Cairn does not offer this."
+        )
 
     def methods(self, path: str) -> dict[str, Route]:
         """The routes of a decoded path, by method; none for an unknown path."""

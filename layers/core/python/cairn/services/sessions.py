@@ -9,7 +9,7 @@ from cairn.errors import EndpointNotFound, InternalError, InvalidParameterValue,
 from cairn.protocol.messages import sessions as messages
 from cairn.services.ports import Result, Stores
 from cairn.sharing import sessions
-from cairn.sharing.caller import SIGNED, Caller
+from cairn.sharing.caller import LOCAL, SIGNED, Caller
 from cairn.sharing.tokens import place
 
 
@@ -17,7 +17,11 @@ def create_code(stores: Stores, caller: Caller, request: messages.CreateCode) ->
     """The one time that the code itself is told. 1 PutItem. ``ui`` is where the deployer has browsers go,
     where that is not below the API's own URL."""
     if stores.sessions is None:
-        raise EndpointNotFound("This deployment serves no UI (its setting `ui`).")
+        raise EndpointNotFound(
+            "A local server signs nobody in: its address, opened in a browser, is the UI."
+            if caller.front == LOCAL
+            else "This deployment serves no UI (its setting `ui`)."
+        )
     if caller.front != SIGNED:
         raise PermissionDenied("A browser is signed in by signed requests alone.")
     if not 1 <= request.hours <= MAX_HOURS:
