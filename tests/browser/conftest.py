@@ -28,7 +28,7 @@ from tests.client.test_stock_client import SETTINGS
 from tests.e2e.local_cairn import QUIET, LocalCairn, local_cairn
 
 CHROMIUM = Path("/usr/bin/chromium")
-PATIENCE_MS = 15_000
+PATIENCE_MS = 30_000
 HARMLESS = ("ResizeObserver loop completed with undelivered notifications.",)
 """Console messages of the UI's own layout, in any browser and on any server."""
 
