@@ -85,7 +85,7 @@ class Router:
                     f"The path {path!r} has no method {method}; it has {', '.join(sorted(node.methods))}."
                 )
         raise EndpointNotFound(
-            f"There is no endpoint {method} {path!r}: either the address is wrong, or Cairn does not offer this."
+            f"There is no endpoint {method} {path!r}: the address is wrong, or Cairn does not offer this."
         )
 
     def methods(self, path: str) -> dict[str, Route]:
