@@ -24,7 +24,7 @@ from playwright.sync_api import (
 )
 
 from tests.client.front import Front
-from tests.client.test_stock_client import SETTINGS
+from tests.client.shell import enter_shell
 from tests.e2e.local_cairn import QUIET, LocalCairn, local_cairn
 
 CHROMIUM = Path("/usr/bin/chromium")
@@ -139,14 +139,7 @@ def site(chromium: Browser, logged: Logged) -> Iterator[Site]:
 @pytest.fixture
 def shell(front: Front, monkeypatch: pytest.MonkeyPatch) -> None:
     """On a machine with AWS credentials, and a front of the module's own."""
-    for name in [name for name in os.environ if name.startswith(("AWS_", "MLFLOW_"))]:
-        monkeypatch.delenv(name)
-    for name, value in SETTINGS.items():
-        monkeypatch.setenv(name, value)
-    monkeypatch.delenv("MLFLOW_TRACKING_AUTH")
-    monkeypatch.setenv("MLFLOW_TRACKING_URI", front.uri)
-    monkeypatch.setenv("MLFLOW_TRACKING_SERVER_CERT_PATH", str(front.certificate))
-    front.refused.clear()
+    enter_shell(monkeypatch, front, MLFLOW_TRACKING_URI=front.uri)
 
 
 @pytest.fixture

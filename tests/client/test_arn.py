@@ -22,7 +22,7 @@ from mlflow_cairn.arn import ByService, stay
 from tests.client import old_mlflow
 from tests.client.deployed import Deployed, deployed
 from tests.client.front import REGION, front
-from tests.client.test_stock_client import SETTINGS
+from tests.client.shell import enter_shell
 
 ARN = f"arn:aws:ssm:{REGION}:111122223333:parameter/cairn/prod/shares/fraud"
 SAGEMAKER = f"arn:aws:sagemaker:{REGION}:111122223333:mlflow-tracking-server/lab"
@@ -87,19 +87,10 @@ def started(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Deployed
 def share(started: tuple[Deployed, Ssm], monkeypatch: pytest.MonkeyPatch) -> tuple[Deployed, Ssm]:
     """The consumer's machine: an ARN and credentials, and a host that stands for API Gateway's."""
     server, ssm = started
-    for name in [name for name in os.environ if name.startswith(("AWS_", "MLFLOW_"))]:
-        monkeypatch.delenv(name)
-    for name, value in SETTINGS.items():
-        monkeypatch.setenv(name, value)
-    monkeypatch.delenv("MLFLOW_TRACKING_AUTH")
-    monkeypatch.setenv("MLFLOW_TRACKING_URI", ARN)
-    monkeypatch.setenv("MLFLOW_CAIRN_HOSTS", server.uri)
-    monkeypatch.setenv("MLFLOW_TRACKING_SERVER_CERT_PATH", str(server.certificate))
-    monkeypatch.setenv("AWS_ENDPOINT_URL_SSM", ssm.uri)
+    there = {"MLFLOW_TRACKING_URI": ARN, "MLFLOW_CAIRN_HOSTS": server.uri, "AWS_ENDPOINT_URL_SSM": ssm.uri}
+    enter_shell(monkeypatch, server, **there)
     ssm.point(server.uri)
     ssm.asked.clear()
-    server.seen.clear()
-    server.refused.clear()
     shared.parameters.cache_clear()
     return server, ssm
 

@@ -24,7 +24,7 @@ from mlflow.store.artifact.s3_artifact_repo import S3ArtifactRepository
 from mlflow_cairn import artifacts, transfer
 from tests.client import old_mlflow
 from tests.client.front import REGION, Front, front
-from tests.client.test_stock_client import SETTINGS
+from tests.client.shell import enter_shell
 from tests.e2e.local_cairn import local_cairn
 from tests.e2e.test_local_aws import moto_server
 
@@ -79,20 +79,18 @@ def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Front, st
 def gateway(shared: tuple[Front, str, str, list[str]], monkeypatch: pytest.MonkeyPatch) -> Iterator[Front]:
     """The front of a server whose artifacts are in S3; this process's own S3 denies everything."""
     state, _, denying, asked = shared
-    for name in [name for name in os.environ if name.startswith(("AWS_", "MLFLOW_"))]:
-        monkeypatch.delenv(name)
-    for name, value in SETTINGS.items():
-        monkeypatch.setenv(name, value)
-    monkeypatch.setenv("MLFLOW_TRACKING_URI", state.uri)
-    monkeypatch.setenv("MLFLOW_CAIRN_HOSTS", state.uri)
-    monkeypatch.setenv("MLFLOW_TRACKING_SERVER_CERT_PATH", str(state.certificate))
-    monkeypatch.setenv("MLFLOW_S3_ENDPOINT_URL", denying)
-    monkeypatch.setenv("AWS_MAX_ATTEMPTS", "1")
+    enter_shell(
+        monkeypatch,
+        state,
+        MLFLOW_TRACKING_AUTH="cairn",
+        MLFLOW_TRACKING_URI=state.uri,
+        MLFLOW_CAIRN_HOSTS=state.uri,
+        MLFLOW_S3_ENDPOINT_URL=denying,
+        AWS_MAX_ATTEMPTS="1",
+    )
     registered = get_registered_artifact_repositories()
     before = dict(registered)
     artifacts.artifact_root.cache_clear()
-    state.seen.clear()
-    state.refused.clear()
     asked.clear()
     yield state
     registered.update(before)

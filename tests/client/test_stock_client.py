@@ -13,19 +13,9 @@ from mlflow.exceptions import MlflowException
 
 from mlflow_cairn import creation
 from mlflow_cairn.provider import CairnAuthProvider
-from tests.client.front import REGION, Front, front
-from tests.client.gateway import SECRETS
-from tests.e2e.local_cairn import QUIET, local_cairn
-
-SETTINGS = QUIET | {
-    "MLFLOW_TRACKING_AUTH": "cairn",
-    "MLFLOW_HTTP_REQUEST_BACKOFF_FACTOR": "0",
-    "MLFLOW_HTTP_REQUEST_BACKOFF_JITTER": "0",
-    "AWS_DEFAULT_REGION": REGION,
-    "AWS_ACCESS_KEY_ID": next(iter(SECRETS)),
-    "AWS_SECRET_ACCESS_KEY": next(iter(SECRETS.values())),
-    "AWS_SESSION_TOKEN": "a/session+token==",
-}
+from tests.client.front import Front, front
+from tests.client.shell import enter_shell
+from tests.e2e.local_cairn import local_cairn
 
 
 @pytest.fixture(scope="module")
@@ -38,15 +28,8 @@ def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Front]:
 
 @pytest.fixture
 def gateway(shared: Front, monkeypatch: pytest.MonkeyPatch) -> Front:
-    for name in [name for name in os.environ if name.startswith(("AWS_", "MLFLOW_"))]:
-        monkeypatch.delenv(name)
-    for name, value in SETTINGS.items():
-        monkeypatch.setenv(name, value)
-    monkeypatch.setenv("MLFLOW_CAIRN_HOSTS", shared.uri)
-    monkeypatch.setenv("MLFLOW_TRACKING_SERVER_CERT_PATH", str(shared.certificate))
+    enter_shell(monkeypatch, shared, MLFLOW_TRACKING_AUTH="cairn", MLFLOW_CAIRN_HOSTS=shared.uri)
     shared.losses = 0
-    shared.seen.clear()
-    shared.refused.clear()
     return shared
 
 

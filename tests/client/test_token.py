@@ -14,7 +14,7 @@ from mlflow_cairn import cli
 from mlflow_cairn.provider import CairnAuthProvider
 from tests.client.deployed import Deployed, deployed
 from tests.client.front import front
-from tests.client.test_stock_client import SETTINGS
+from tests.client.shell import enter_shell
 
 
 @pytest.fixture(scope="module")
@@ -26,15 +26,7 @@ def started(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployed]:
 @pytest.fixture
 def server(started: Deployed, monkeypatch: pytest.MonkeyPatch) -> Deployed:
     """A shell on a machine with AWS credentials: the tracking URI is the signed front's."""
-    for name in [name for name in os.environ if name.startswith(("AWS_", "MLFLOW_"))]:
-        monkeypatch.delenv(name)
-    for name, value in SETTINGS.items():
-        monkeypatch.setenv(name, value)
-    monkeypatch.delenv("MLFLOW_TRACKING_AUTH")
-    monkeypatch.setenv("MLFLOW_TRACKING_URI", started.uri)
-    monkeypatch.setenv("MLFLOW_TRACKING_SERVER_CERT_PATH", str(started.certificate))
-    started.seen.clear()
-    started.refused.clear()
+    enter_shell(monkeypatch, started, MLFLOW_TRACKING_URI=started.uri)
     return started
 
 
