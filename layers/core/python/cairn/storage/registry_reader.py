@@ -119,9 +119,10 @@ def _walked(
     reader: Reader, query: Query, ascending: bool, start: str | None, expected: int
 ) -> Iterator[Item]:
     if start is not None:
-        edge = keys.name_prefix(start)
-        bounded = replace(query, low=max(query.low or "", edge)) if ascending else None
-        query = bounded or replace(query, high=min(query.high or LAST, edge + LAST))
+        # going down, names that begin with this one lie before it
+        last = keys.model_by_name(start, LAST, prompts=False).sk
+        bounded = replace(query, low=max(query.low or "", keys.name_prefix(start))) if ascending else None
+        query = bounded or replace(query, high=min(query.high or LAST, last))
     query = replace(query, forward=ascending)
     items = (item for page in reader.pages(query, expected + 10) for item in page)
     for _, group in groupby(items, lambda item: item["sk"][:-16]):
