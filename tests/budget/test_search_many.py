@@ -56,6 +56,7 @@ class Site:
         stores = self._server.app.stores
         assert isinstance(stores.index, RunIndex)
         stores.index._together = self._lanes
+        stores.index._now = lambda: 0.0  # only units end a search here
         self._lanes.saved = 0
         body = {"experiment_ids": self.experiments, "page_token": token, "max_results": 100} | query
         with self._server.meter.measure() as measured:
@@ -121,14 +122,8 @@ def test_pages_of_fifty_experiments(site: Site, query: dict[str, Any], costs: li
                 ([225, 0, 2500], 39),
             ],
         ),
-        (
-            BY_METRIC,
-            [([1231, 0, 2386], 115), ([1617, 0, 2564], 129), ([1616, 0, 2516], 128), ([406, 0, 790], 34)],
-        ),
-        (
-            FILTERED | BY_METRIC,
-            [([1218, 0, 2440], 102), ([1617, 0, 2742], 129), ([1615, 0, 2552], 127), ([406, 0, 762], 34)],
-        ),
+        (BY_METRIC, [([1031, 0, 2186], 101), ([1426, 0, 2812], 124), ([409, 0, 894], 37)]),
+        (FILTERED | BY_METRIC, [([1018, 0, 2240], 88), ([1223, 0, 2696], 107), ([613, 0, 1426], 55)]),
         (
             {"filter": "params.param_000 = 'choice-3'", "max_results": 50},
             [([1827, 0, 2918], 153), ([611, 0, 1130], 53)],

@@ -10,6 +10,7 @@ from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import chain, groupby, islice
+from operator import itemgetter
 from typing import Self
 
 from cairn.domain.access import Access
@@ -17,7 +18,7 @@ from cairn.domain.clock import Clock, system_clock
 from cairn.domain.entities import Run
 from cairn.errors import InvalidParameterValue
 from cairn.search.cursor import RESUMED
-from cairn.search.order import Position
+from cairn.search.order import Position, SortKey
 from cairn.search.plan import DEFAULT_ORDER, Pause, Search
 from cairn.storage import keys
 from cairn.storage.budget import BOUNDS, Bounds, Budget
@@ -99,7 +100,7 @@ class _Execution:
         self._budget = budget
         self._bounds = budget.bounds
         self._walks = walks
-        self._last = search.after
+        self._last: Run | None = None
         self._progress = (
             None if search.progress is None else read_progress(search.progress, search.ordering)
         )
@@ -139,8 +140,12 @@ class _Execution:
                 if step.info.run_id in answered:
                     continue
                 answered.add(step.info.run_id)
-                self._last = self._search.ordering.position(step)
+                self._last = step
             yield step
+
+    def _floor(self) -> Position | None:
+        """Up to here everything has been answered."""
+        return self._search.after if self._last is None else self._search.ordering.position(self._last)
 
     def _steps(self) -> Iterator[Run | Pause]:
         """What must be seen before the first match is known, then the matches in order."""
@@ -240,7 +245,7 @@ class _Execution:
             self._stands,
             self._tried and self._members is None,
         )
-        return Pause(((RESUMED, progress.text()), *(self._last or ())))
+        return Pause(((RESUMED, progress.text()), *(self._floor() or ())))
 
     def _named(self, run_ids: Sequence[str], before: Progress | None) -> list[str]:
         wanted = set(self._experiments)
@@ -327,17 +332,16 @@ class _Execution:
                 count -= len(group)
                 self._seen += len(group)
                 agreeing = [
-                    run
+                    (self._top.key(run), run)
                     for one in group
                     if (run := by_id.get(one.run_id)) is not None and self._course.is_of(one, run)
                 ]
-                yield from self._merged(sorted(agreeing, key=self._top.key))
+                yield from self._merged(sorted(agreeing, key=itemgetter(0)))
             if groups and self._budget.is_spent():
                 yield self._pause(WALK, _sort_key(group[-1]))
 
-    def _merged(self, runs: Sequence[Run]) -> Iterator[Run | Pause]:
-        for run in runs:
-            key = self._top.key(run)
+    def _merged(self, runs: Sequence[tuple[SortKey, Run]]) -> Iterator[Run | Pause]:
+        for key, run in runs:
             if self._top.exceeds(key):
                 yield from self._swept(None)
                 return
@@ -374,7 +378,7 @@ class _Execution:
         seldom = self._matched * self._bounds.sieved <= self._seen
         for whole in self._ranges.whole(self._rest()):
             few = seldom and len(whole.run_ids) * self._bounds.sieved <= whole.entries
-            self._top.rise(self._last)
+            self._top.rise(self._floor())
             if whole.ended and len(whole.run_ids) <= self._bounds.probe:
                 self._answered = True
                 yield from self._ranged(whole.number)
