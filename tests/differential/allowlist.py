@@ -143,6 +143,14 @@ def _long_webhook(operation: Operation, expected: Answer, got: Answer) -> bool:
     return long and expected.ok and got.status == 400
 
 
+def _webhook_tested(operation: Operation, expected: Answer, got: Answer) -> bool:
+    """Equal but for what the receiver said. No generated sequence sends one, which would be a request."""
+    told = expected.body.get("result") if isinstance(expected.body, dict) else None
+    if not re.search("/webhooks/[^/]+/test$", operation.path) or not isinstance(told, dict):
+        return False
+    return text_of({"result": {key: told[key] for key in told if key != "response_body"}}) == got.text
+
+
 REFUSED_IN_PART = Tolerated(
     "a refused batch writes nothing",
     "runs/log-batch with metrics of a logged model that does not exist is refused as a whole. MLflow's "
@@ -236,6 +244,12 @@ TOLERATED: tuple[Tolerated, ...] = (
         "A webhook's URL has at most 500 characters, its description and its secret 1,000. The first two "
         "are MLflow's schema, to which PostgreSQL and MySQL hold, and SQLite does not.",
         _long_webhook,
+    ),
+    Tolerated(
+        "a webhook's test tells the status",
+        "webhooks/{webhook_id}/test answers with the receiver's status, or with why there is none. "
+        "MLflow's server hands on the body of the answer too, whatever stands behind the URL.",
+        _webhook_tested,
     ),
     REFUSED_IN_PART,
 )

@@ -103,6 +103,11 @@ EXAMPLES = {
         _ok({"webhook": {}}),
         INVALID,
     ),
+    "a webhook's test tells the status": (
+        _post("webhooks/1/test", {}),
+        _ok({"result": {"success": True, "response_status": 200, "response_body": "hello"}}),
+        _ok({"result": {"success": True, "response_status": 200}}),
+    ),
     "a refused batch writes nothing": (_post("runs/log-batch", {"run_id": "r"}), FOREIGN, INVALID),
 }
 
@@ -128,6 +133,11 @@ NEIGHBOURS = (
     (Operation("GET", f"{API}/registered-models/search", query=(("max_results", "3"),)), _ok({}), INVALID),
     (_post("webhooks", {"url": "https://8.8.8.8:443/x?y", "secret": "s" * 1_000}), _ok({}), INVALID),
     (_post("webhooks", {"url": "https://[2606:4700::1]:443/x"}), _ok({}), INVALID),
+    (
+        _post("webhooks/1/test", {}),
+        _ok({"result": {"success": True, "response_status": 200, "response_body": "hello"}}),
+        _ok({"result": {"success": True, "response_status": 201}}),
+    ),
 )
 
 
