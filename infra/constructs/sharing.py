@@ -3,7 +3,7 @@
 The promise is the schedule; events only make it quicker, and so does the API after it has written a share.
 The function's role may make, change and delete RAM shares that bear this deployment's tag, and parameters
 below its own path; of the table it reaches grants and shares, no experiment and no run. With the setting
-``direct_s3`` it may change the bucket's policy as well (docs/adr/0026-direct-s3.md).
+``direct_s3`` it may change the bucket's policy as well (docs/adr/0028-direct-s3.md).
 """
 
 from aws_cdk import Aws, CfnOutput, Duration
