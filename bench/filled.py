@@ -29,6 +29,7 @@ from cairn.storage.indexer import Indexer
 from cairn.storage.meter import Meter
 from cairn.storage.model_versions import ModelVersions
 from cairn.storage.models import LoggedModels
+from cairn.storage.places import Places
 from cairn.storage.registered_models import RegisteredModels
 from cairn.storage.registry_index import RegistryIndex
 from cairn.storage.runs import Runs
@@ -65,6 +66,7 @@ class Filled:
             ),
             webhooks=cast(Webhooks, None),
             creations=Creations(self.table),
+            places=Places(self.table),
             artifacts=cast(ArtifactStore, None),
             clock=lambda: self.now,
             bits=lambda count: random.getrandbits(count) if self.bits is None else self.bits,

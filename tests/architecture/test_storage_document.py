@@ -48,6 +48,7 @@ PLACEHOLDERS = {
     "run": "[0-9a-f]{32}",
     "model": "m-[0-9a-f]{32}",
     "caller, route, key, hashed": "[0-9a-f]{64}",
+    "caller, query, name, hashed": "[0-9a-f]{64}",
     "group": r"[ad]\d+",
     "field": "[mptad].*",
     "value": ".+",

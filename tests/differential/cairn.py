@@ -27,6 +27,7 @@ from cairn.storage.experiments import Experiments
 from cairn.storage.history import History
 from cairn.storage.indexer import Indexer
 from cairn.storage.models import LoggedModels
+from cairn.storage.places import Places
 from cairn.storage.runs import Runs
 from cairn.storage.sqlite import SqliteTable
 from cairn.storage.table import Table
@@ -96,6 +97,7 @@ def _stores(table: Table, folder: Path, given: _Given) -> Stores:
         registry=registry(table),
         webhooks=webhooks(table),
         creations=Creations(table),
+        places=Places(table),
         artifacts=FolderArtifacts(folder, folder / "staging"),
         clock=lambda: given.now,
         bits=bits,

@@ -82,6 +82,7 @@ class Universe:
             registry=fake,
             webhooks=fake,
             creations=fake,
+            places=fake,
             artifacts=fake,
             clock=fake,
             bits=fake,

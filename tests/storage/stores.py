@@ -30,6 +30,7 @@ from cairn.storage.history import History
 from cairn.storage.indexer import Indexer
 from cairn.storage.model_versions import ModelVersions
 from cairn.storage.models import LoggedModels
+from cairn.storage.places import Places
 from cairn.storage.registered_models import RegisteredModels
 from cairn.storage.registry_index import RegistryIndex
 from cairn.storage.runs import Runs
@@ -168,6 +169,7 @@ def use_case_stores(table: Table, blobs: MemoryBlobs, seed: int = 0, clock: Cloc
         registry=registry(table),
         webhooks=webhooks(table),
         creations=Creations(table),
+        places=Places(table),
         artifacts=cast(ArtifactStore, SimpleNamespace(versions=lambda uri, most: {})),
         clock=clock,
         bits=random.Random(seed).getrandbits,

@@ -54,7 +54,7 @@ class _Memory:
 
 def _stores(memory: _Memory) -> Stores:
     held = cast("Any", memory)
-    return Stores(*(held,) * 11, lambda: 0, lambda bits: 0, access=DEPLOYMENT)
+    return Stores(*(held,) * 12, lambda: 0, lambda bits: 0, access=DEPLOYMENT)
 
 
 def _search(memory: _Memory, **fields: Any) -> tuple[list[int], str]:

@@ -39,6 +39,7 @@ from cairn.storage.history import History
 from cairn.storage.indexer import Indexer
 from cairn.storage.model_versions import ModelVersions
 from cairn.storage.models import LoggedModels
+from cairn.storage.places import Places
 from cairn.storage.registered_models import RegisteredModels
 from cairn.storage.registry_index import RegistryIndex
 from cairn.storage.retry import Retry
@@ -330,6 +331,7 @@ def _stores(
         registry=Registry(registered, ModelVersions(table, pause), RegistryIndex(table, registered)),
         webhooks=webhooks,
         creations=Creations(table),
+        places=Places(table),
         artifacts=artifacts,
         clock=system_clock,
         bits=random.SystemRandom().getrandbits,

@@ -172,6 +172,15 @@ class CreationStore(Protocol):
         """The claim that holds: this one, or one of the last 24 hours that was there before it."""
 
 
+class PlaceStore(Protocol):
+    """Where searches go on that stopped among what their callers may not see."""
+
+    def keep(self, asked: str, token: str, now: int) -> None: ...
+
+    def find(self, asked: str, now: int) -> str | None:
+        """What was kept within the last hour."""
+
+
 class ByteStream(Protocol):
     """Chunks to go through once; ``close`` is for who stops before their end."""
 
@@ -271,6 +280,7 @@ class Stores:
     registry: Registry
     webhooks: Webhooks
     creations: CreationStore
+    places: PlaceStore
     artifacts: ArtifactStore
     clock: Clock
     bits: RandomBits

@@ -23,7 +23,7 @@ from cairn.search.match import run_filter
 from cairn.search.order import Ordering, Position, experiment_ordering, run_ordering
 from cairn.search.plan import Pause, Search, plan
 from cairn.search.tree import Comparison, Order
-from cairn.services import lineage
+from cairn.services import lineage, places
 from cairn.services.ports import Stores
 from cairn.sharing.caller import Caller
 
@@ -90,7 +90,7 @@ def search_experiments(
     tree = fields.read_filter(fields.EXPERIMENTS, request.filter)
     ordering = experiment_ordering(fields.read_order(fields.EXPERIMENTS, request.order_by))
     query = cursor.fingerprint("experiments", request.filter, request.view_type, list(request.order_by))
-    after = cursor.decode_resumed(query, request.page_token, ordering)
+    after = cursor.decode_resumed(query, places.taken(stores, query, request.page_token), ordering)
     rows = stores.experiments.search(
         experiment_search(tree, _STAGES[request.view_type], ordering, after, request.max_results + 1)
     )
@@ -101,6 +101,7 @@ def search_experiments(
         lambda experiments: map(render.experiment, experiments),
         query,
         ordering.position,
+        lambda pause: places.given(stores, query, pause),
     )
 
 
@@ -214,12 +215,14 @@ def paged(
     show: Callable[[Sequence[Entity]], Iterable[Json]],
     query: bytes,
     position: Callable[[Entity], Position],
+    paused: Callable[[Pause], str] | None = None,
     *,
     final: bool = False,
 ) -> Json:
     """The first ``size`` rows as messages, or as many as an answer holds, or as were found before
-    the search paused; a token where there are more. ``final``: nobody changes a message after this, so
-    that its JSON, which is written to weigh it, is the answer's (``render.Page``)."""
+    the search paused; a token where there are more. ``paused`` makes the token that goes on from a pause,
+    where that may lie among what the caller does not see (``places.given``). ``final``: nobody changes a
+    message after this, so that its JSON, written to weigh it, is the answer's (``render.Page``)."""
     page = render.Page if final else _page
     shown: list[tuple[Json, bytes]] = []
     weight = 0
@@ -234,7 +237,8 @@ def paged(
             shown.append((message, written))
             last = entity
         if pause is not None:
-            return page(name, shown, cursor.encode(query, pause.position))
+            token = cursor.encode(query, pause.position) if paused is None else paused(pause)
+            return page(name, shown, token)
         if not chunk:
             return page(name, shown)
     more = last is not None and next(rows, None) is not None

@@ -8,7 +8,7 @@ from cairn.protocol import render_registry as render
 from cairn.protocol.messages.registry import SearchModelVersions, SearchRegisteredModels
 from cairn.search import cursor
 from cairn.search import registry as meaning
-from cairn.services import lineage
+from cairn.services import lineage, places
 from cairn.services.ports import Result, Stores
 from cairn.services.search import paged
 from cairn.services.sight import Sight
@@ -26,7 +26,8 @@ def search_registered_models(stores: Stores, caller: Caller, request: SearchRegi
     orders = meaning.read_model_order(request.order_by)
     ordering = meaning.model_ordering(orders)
     query = cursor.fingerprint("registered models", request.filter, list(request.order_by))
-    after, resumed = cursor.decode_resumed(query, request.page_token, ordering)
+    token = places.taken(stores, query, request.page_token)
+    after, resumed = cursor.decode_resumed(query, token, ordering)
     search = meaning.model_search(tree, orders, after, request.max_results + 1, resumed)
     answer = paged(
         "registered_models",
@@ -35,6 +36,7 @@ def search_registered_models(stores: Stores, caller: Caller, request: SearchRegi
         lambda models: map(render.registered_model, models),
         query,
         ordering.position,
+        lambda pause: places.given(stores, query, pause),
     )
     lineage.of_registered_models(stores, answer.get("registered_models", ()))
     return answer
@@ -47,7 +49,7 @@ def search_model_versions(stores: Stores, caller: Caller, request: SearchModelVe
     orders = meaning.read_version_order(request.order_by)
     ordering = meaning.version_ordering(orders)
     query = cursor.fingerprint("model versions", request.filter, list(request.order_by))
-    after = cursor.decode(query, request.page_token, ordering)
+    after = cursor.decode(query, places.taken(stores, query, request.page_token), ordering)
     search = meaning.version_search(tree, orders, after, request.max_results + 1)
     if not stores.access.unrestricted and meaning.asks_for_origin(tree):
         search = _of_what_is_seen(stores, search)
@@ -58,6 +60,7 @@ def search_model_versions(stores: Stores, caller: Caller, request: SearchModelVe
         lambda versions: map(render.model_version, versions),
         query,
         ordering.position,
+        lambda pause: places.given(stores, query, pause),
     )
     lineage.of_versions(stores, answer.get("model_versions", ()))
     return answer

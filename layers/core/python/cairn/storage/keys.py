@@ -48,6 +48,7 @@
     session of a browser       T#<principal, hashed> S#<sha256 of the session>
     tokens revoked until       T#<principal, hashed> #
     claim of an idempotency key K#<caller, route, key, hashed> #
+    where a search goes on     P#<caller, query, name, hashed> #
     share                      W#R           <share>
     the reconciler's last run  W#R           #
 
@@ -390,3 +391,8 @@ def revocation(holder: str) -> Key:
 def creation(asked: str) -> Key:
     """What an idempotency key stands for."""
     return Key(f"K#{asked}", HEAD)
+
+
+def place(asked: str) -> Key:
+    """Where a search goes on, for a caller who may not know it."""
+    return Key(f"P#{asked}", HEAD)
