@@ -38,16 +38,12 @@ def test_scripts_in_artifacts_do_nothing(site: Site, logged: Logged) -> None:
     """The UI shows HTML in a frame without origin; the policy of the page, which that inherits, bars the
     script. An SVG is a picture. Opened by itself, either is saved."""
     site.normal.append("blob:")  # the console tells of the script that was barred
-    barred: list[str] = []
-    site.page.on(
-        "console", lambda message: barred.append(message.text) if "Security" in message.text else None
-    )
     page = site.open(f"/experiments/1/runs/{logged.run_ids[0]}/artifacts")
-    frame = chosen(page, "page.html").frame_locator("iframe")
+    with page.expect_console_message(lambda message: "Security" in message.text) as barred:
+        frame = chosen(page, "page.html").frame_locator("iframe")
     expect(frame.get_by_role("heading", name="a page")).to_be_visible()
     expect(page.locator("iframe")).to_have_attribute("sandbox", "allow-scripts")
-    assert len(barred) == 1
-    assert "script-src 'self'" in barred[0]
+    assert "script-src 'self'" in barred.value.text
     picture = chosen(page, "drawing.svg").get_by_role("img", name="drawing.svg")
     expect(picture).to_have_js_property("naturalWidth", 90)
     assert TITLE in page.title()

@@ -20,6 +20,7 @@ from cairn.http import handle
 from cairn.sharing.authorizer import Authorizer
 from cairn.sharing.browser import SessionAuthorizer
 from tests.browser.conftest import PATIENCE_MS, Site
+from tests.browser.forms import new_experiment
 from tests.browser.signed_in import BrowserFront, browser_front
 from tests.client.deployed import ARN
 from tests.client.front import Front, serving
@@ -119,9 +120,8 @@ def test_a_browser_signs_in_once_the_deployer_has_named_it(
     assert (cookie.get("domain"), cookie.get("path"), cookie.get("secure")) == ("localhost", "/", True)
     expect(page.get_by_role("link", name="Experiments").first).to_be_visible()
     page.evaluate("location.hash = '/experiments'")
-    page.get_by_role("button", name="Create").first.click()
-    page.get_by_placeholder("Input an experiment name").fill("from afar")
-    page.get_by_role("button", name="Create").last.click()
+    new_experiment(page, "from afar").click()
+    expect(page).to_have_url(re.compile(r"#/experiments/\d+"))
     expect(page.get_by_text("from afar").first).to_be_visible()
     page.goto(f"{there}/ui/cairn")
     expect(page.get_by_role("status")).to_have_text(re.compile("^healthy"))

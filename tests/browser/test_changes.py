@@ -8,6 +8,7 @@ from typing import Any
 from playwright.sync_api import Page, expect
 
 from tests.browser.conftest import Logged, Site
+from tests.browser.forms import new_experiment, new_tag, to_stage
 
 API = "/api/2.0/mlflow/"
 
@@ -30,21 +31,6 @@ def run_of(logged: Logged, experiment: str, name: str) -> tuple[str, str]:
 def saved(page: Page, path: str) -> Any:
     """While the page is to send its change; an answer but 200 is a fault of the site."""
     return page.expect_response(lambda response: path in response.url and response.status == 200)
-
-
-def add_tag(page: Page) -> None:
-    """Filled in, on a model's or a version's page; its button sends it."""
-    page.get_by_text("Tags", exact=True).first.click()
-    page.get_by_placeholder("Name").fill("team")
-    page.get_by_placeholder("Value").fill("growth")
-
-
-def to_stage(page: Page, stage: str) -> None:
-    """Asked for on a version's page; the dialog's OK sends it. Stages are of the registry's old pages."""
-    page.get_by_role("switch", name="New model registry UI").click()
-    page.get_by_role("button", name="Disable").click()
-    page.get_by_text("None", exact=True).first.click()
-    page.get_by_role("menuitem").filter(has_text=stage).click()
 
 
 def test_a_run_is_renamed_described_tagged_deleted_and_restored(site: Site, logged: Logged) -> None:
@@ -96,10 +82,9 @@ def test_a_run_is_renamed_described_tagged_deleted_and_restored(site: Site, logg
 def test_an_experiment_is_created_described_and_deleted(site: Site, logged: Logged) -> None:
     site.normal.append("experiments/get-by-name")  # the form asks whether the name is free: 404
     page = site.open("/experiments")
-    page.get_by_role("button", name="Create", exact=True).click()
-    page.get_by_label("Experiment Name").fill("short-lived")
+    create = new_experiment(page, "short-lived")
     with saved(page, "experiments/create"):
-        page.get_by_role("dialog").get_by_role("button", name="Create").click()
+        create.click()
     expect(page).to_have_url(re.compile(r"#/experiments/\d+"))
     expect(page.get_by_role("link", name="short-lived").first).to_be_visible()
     page = site.open("/experiments")
@@ -152,13 +137,13 @@ def test_a_model_is_created_and_tagged_and_its_version_staged(site: Site, logged
     routes = {"registered-models": "/models/staged", "model-versions": "/models/staged/versions/1"}
     for kind, route in routes.items():
         page = site.open(route)
-        add_tag(page)
+        add = new_tag(page)
         with saved(page, f"{kind}/set-tag"):
-            page.get_by_test_id("add-tag-button").click()
+            add.click()
         expect(page.get_by_role("cell", name="growth")).to_be_visible()
-    to_stage(page, "Staging")
+    move = to_stage(page, "Staging")
     with saved(page, "model-versions/transition-stage"):
-        page.get_by_role("dialog").get_by_role("button", name="OK").click()
+        move.click()
     expect(page.get_by_text("Staging", exact=True).first).to_be_visible()
     model = call(logged, "GET", "registered-models/get?name=staged")["registered_model"]
     (version,) = model["latest_versions"]

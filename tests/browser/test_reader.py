@@ -16,8 +16,8 @@ from cairn.storage.meter import Meter
 from cairn.storage.sqlite import SqliteTable
 from tests.access.worlds import OWNER, As, World, named, prefixed
 from tests.browser.conftest import Site
+from tests.browser.forms import new_experiment, new_tag, to_stage
 from tests.browser.signed_in import BrowserFront, address, browser_front, signed_in
-from tests.browser.test_changes import add_tag, to_stage
 
 GUEST = "123456789012"
 WHO = f"arn:aws:iam::{GUEST}:role/Train"
@@ -246,11 +246,10 @@ def test_a_readers_changes_of_runs_are_refused_in_words(
     with tries.refused("experiments/delete", f"experiments:delete {on} needs MANAGE; {HAS_READ}"):
         page.get_by_role("dialog").get_by_role("button", name="Delete").click()
     reader.open("/experiments")
-    page.get_by_role("button", name="Create", exact=True).click()
-    page.get_by_label("Experiment Name").fill("mine")
+    create = new_experiment(page, "mine")
     why = f"experiments:create on experiment 'mine' needs WRITE; {HAS_NONE}"
     with tries.refused("experiments/create", why):
-        page.get_by_role("dialog").get_by_role("button", name="Create").click()
+        create.click()
     tries.end()
 
 
@@ -274,9 +273,9 @@ def test_a_readers_changes_of_models_are_refused_in_words_but_for_one_that_the_u
     with tries.refused("registered-models/update", why):
         page.get_by_role("button", name="Save").click()
     page.get_by_role("button", name="Cancel").click()
-    add_tag(page)
+    add = new_tag(page)
     with tries.refused("registered-models/set-tag", why):
-        page.get_by_test_id("add-tag-button").click()
+        add.click()
 
     reader.open("/models/fraud-model/versions/1")
     page.get_by_role("button", name=re.compile("(Add|Edit) aliases|^Add$")).click()
@@ -294,9 +293,9 @@ def test_a_readers_changes_of_models_are_refused_in_words_but_for_one_that_the_u
     page.reload()
     expect(page.get_by_role("heading", name="Version 1")).to_be_visible()
     expect(page.get_by_text("what I think")).to_have_count(0)
-    to_stage(page, "Staging")
+    move = to_stage(page, "Staging")
     with tries.refused("model-versions/transition-stage", why):
-        page.get_by_role("dialog").get_by_role("button", name="OK").click()
+        move.click()
 
     reader.open("/prompts")
     page.get_by_role("button", name="Create prompt").click()

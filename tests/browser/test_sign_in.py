@@ -9,6 +9,7 @@ from playwright.sync_api import Browser, BrowserContext, expect
 
 from cairn.sharing.browser import COOKIE
 from tests.browser.conftest import Site
+from tests.browser.forms import new_experiment
 from tests.browser.signed_in import BrowserFront, address, browser_front, signed_in
 
 ROLE = "arn:aws:iam::123456789012:role/Train"
@@ -25,12 +26,11 @@ def test_from_the_command_to_the_ui_and_out_again(
     front: BrowserFront, context: BrowserContext, capsys: pytest.CaptureFixture[str]
 ) -> None:
     page = context.new_page()
-    site = Site(front.uri, page, normal=["experiments/get-by-name"])  # is the name free?
+    normal = ["experiments/get-by-name", "whoami"]  # is the name free? who is it? Nobody yet
+    site = Site(front.uri, page, normal=normal)
     page.goto(f"{front.uri}/ui")
     expect(page.get_by_role("status")).to_have_text("You are not signed in.")
     expect(page.locator("#lines")).to_contain_text(f"cairn ui --server {front.uri}")
-    page.wait_for_load_state("networkidle")
-    site.faults.clear()  # it asked who it is, and was told that it is nobody
 
     page.goto(address(capsys))
     expect(page.locator("#principal")).to_have_text(ROLE)
@@ -40,6 +40,7 @@ def test_from_the_command_to_the_ui_and_out_again(
     page.get_by_role("button", name="Sign in").click()
     page.wait_for_url(re.compile(r"/prod/ui/index\.html"))
     expect(page.get_by_role("link", name="Experiments").first).to_be_visible()
+    normal.remove("whoami")
 
     (cookie,) = context.cookies()
     assert cookie.get("name") == COOKIE
@@ -48,9 +49,8 @@ def test_from_the_command_to_the_ui_and_out_again(
     assert page.evaluate("document.cookie") == ""
 
     page.evaluate("location.hash = '/experiments'")
-    page.get_by_role("button", name="Create").first.click()
-    page.get_by_placeholder("Input an experiment name").fill("by hand")
-    page.get_by_role("button", name="Create").last.click()
+    new_experiment(page, "by hand").click()
+    expect(page).to_have_url(re.compile(r"#/experiments/\d+"))
     expect(page.get_by_text("by hand").first).to_be_visible()
     assert site.faults == []
 
@@ -113,10 +113,11 @@ def test_a_page_elsewhere_changes_nothing(
                     body: '{"name": "forged"}'}).catch(() => 0) } }""",
             [url],
         )
-    page.evaluate("document.forms[0].submit()")
-    page.wait_for_timeout(500)
+    with page.expect_response(changes):
+        page.evaluate("document.forms[0].submit()")
     foreign = [seen for seen in front.seen if seen.headers.get("sec-fetch-site") == "cross-site"]
-    assert sum(seen.method == "POST" for seen in foreign) >= 3
+    posted = [seen.path for seen in foreign if seen.method == "POST"]
+    assert posted == [urlsplit(url).path for url in (changes, changes, out, out, changes)]
     assert all(COOKIE not in seen.headers.get("cookie", "") for seen in foreign), "SameSite=Strict"
     ours = context.new_page()
     ours.goto(f"{front.uri}/ui/cairn")
