@@ -8,12 +8,14 @@ by a smaller one. Timings are the benchmark's.
 import random
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from cairn.domain.access import DEPLOYMENT, Access, Pattern, Permission, rules
 from cairn.domain.entities import Metric
 from cairn.protocol.messages import metrics as messages
 from cairn.services import metrics
@@ -22,14 +24,17 @@ from cairn.storage import keys
 from cairn.storage.engine import EngineTable
 from cairn.storage.fold import TAIL_BYTES, Fold, worth_a_look
 from cairn.storage.folded import listing_of
+from cairn.storage.history import History
 from cairn.storage.limits import item_size
 from cairn.storage.meter import Meter
 from cairn.storage.table import Put, Query
 from tests.budget.conftest import TIME, Units, units
+from tests.budget.test_search_many import Lanes
 from tests.storage.engines import NAMES, open_table
 from tests.storage.stores import MemoryBlobs, aggregates, use_case_stores
 
 CALLER = Caller("aws", "111122223333", "user", "ada")
+READER = replace(DEPLOYMENT, rules=rules([(Pattern("experiments", "name", "iris"), Permission.READ)]))
 FINISHED = (14, 0, 1_500)
 LIVE = (10, 0, 300)
 
@@ -195,3 +200,75 @@ def test_both_engines_agree(engine: str, tmp_path: Path) -> None:
         cost, found = small.cost(lambda: small.stores.history.points(run_id, "metric_001"))
         assert len(found) == 20_000
         assert cost == [3, 0, 21.5]
+
+
+@pytest.fixture(scope="module")
+def curves(large: Site) -> Sequence[str]:
+    """A hundred runs of one metric of 1,000 steps."""
+    return [large.run(1, 1_000, quiet=True) for _ in range(100)]
+
+
+def one_by_one(site: Site, run_ids: Sequence[str]) -> Units:
+    """What the runs cost each by itself, added up."""
+    history = site.stores.history
+    costs = [site.cost(partial(history.columns, run_id, "metric_000"))[0] for run_id in run_ids]
+    return [sum(column) for column in zip(*costs, strict=True)]
+
+
+def side_by_side(
+    site: Site, ask: Callable[..., Any], request: Any, access: Access = DEPLOYMENT
+) -> tuple[Units, int, Any]:
+    """A use-case's cost, the requests of which each waits for the one before, and its answer."""
+    lanes = Lanes(site.meter)
+    stores = replace(site.stores, history=History(site.table, access, together=lanes))
+    cost, answer = site.cost(lambda: ask(stores, CALLER, request))
+    return cost, int(cost[0]) - lanes.saved, answer
+
+
+def test_a_chart_of_a_hundred_runs(large: Site, curves: Sequence[str]) -> None:
+    """Logs sixteen at once, seven times; listings in one request; segments in three at once."""
+    request = messages.GetMetricHistoryBulkInterval(
+        run_ids=list(curves), metric_key="metric_000", max_results=320
+    )
+    cost, waited, answer = side_by_side(large, metrics.get_metric_history_bulk_interval, request)
+    assert (cost, waited) == ([104, 0, 350], 9)
+    assert len(answer["metrics"]) == 100 * 320
+    assert one_by_one(large, curves) == [300, 0, 350]
+
+
+def test_a_chart_of_a_hundred_runs_that_one_may_see(large: Site, curves: Sequence[str]) -> None:
+    """The experiment's head in one request more."""
+    request = messages.GetMetricHistoryBulkInterval(run_ids=list(curves), metric_key="metric_000")
+    cost, waited, answer = side_by_side(large, metrics.get_metric_history_bulk_interval, request, READER)
+    assert (cost, waited) == ([105, 0, 351], 10)
+    assert len(answer["metrics"]) == 100 * 1_000
+
+
+def test_a_chart_of_a_hundred_live_runs(large: Site) -> None:
+    """All that they have is in their logs, 10 KB each."""
+    runs = [large.run(1, 1_000, quiet=False) for _ in range(100)]
+    request = messages.GetMetricHistoryBulkInterval(run_ids=runs, metric_key="metric_000")
+    cost, waited, _ = side_by_side(large, metrics.get_metric_history_bulk_interval, request)
+    assert (cost, waited) == ([101, 0, 400], 8)
+    assert one_by_one(large, runs) == [200, 0, 400]
+
+
+def test_a_bulk_of_a_hundred_runs_reads_those_that_fill_it(large: Site, curves: Sequence[str]) -> None:
+    """25,000 points are 25 runs: the first, 16 more as it was, then the 8 that these left."""
+    request = messages.GetMetricHistoryBulk(run_id=list(curves), metric_key="metric_000")
+    cost, waited, answer = side_by_side(large, metrics.get_metric_history_bulk, request)
+    assert len({point["run_id"] for point in answer["metrics"]}) == 25
+    assert (cost, waited) == ([31, 0, 87.5], 9)
+    assert one_by_one(large, sorted(curves)[:25]) == [75, 0, 87.5]
+
+
+def test_a_bulk_reads_in_vain_logs_and_listings_alone(large: Site, curves: Sequence[str]) -> None:
+    """Behind a run of 100 points, which promises little, comes one that fills the answer: of the fifteen
+    that were begun with it nothing is used, two units each."""
+    runs = [large.run(10, 100, quiet=True), large.run(1, 30_000, quiet=True), *curves]
+    lanes = Lanes(large.meter)
+    history = History(large.table, DEPLOYMENT, together=lanes)
+    cost, found = large.cost(lambda: [len(one.steps) for one in history.firsts(runs, "metric_000", 25_000)])
+    assert found == [100, 24_900]
+    assert (cost, cost[0] - lanes.saved) == ([20, 0, 63], 5)
+    assert one_by_one(large, runs[:2]) == [5, 0, 33]

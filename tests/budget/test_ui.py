@@ -153,7 +153,7 @@ def test_a_chart_reads_what_its_runs_logged_and_answers_a_sample(large: Site) ->
     assert one == [3, 0, 12.5]
     assert len(answer["metrics"]) == 320
     two, answer = chart(runs)
-    assert two == [6, 0, 25]
+    assert two == [4, 0, 25]
     assert len(answer["metrics"]) == 2 * 320
 
 

@@ -2,7 +2,7 @@
 
 import random
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from functools import partial
@@ -14,6 +14,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from cairn.domain.access import DEPLOYMENT
+from cairn.domain.columns import Columns
 from cairn.domain.entities import Metric
 from cairn.domain.metrics import distinct, history_order, identity
 from cairn.storage import fold, folded, keys
@@ -87,6 +88,14 @@ def walk(history: History, run_id: str, key: str, limit: int) -> list[Metric]:
         found += page
         if len(page) < limit:
             return found
+
+
+def second(found: Iterable[Columns]) -> list[Metric]:
+    """The points of the run that was asked for twice, or more often, among others that have none."""
+    first, *others = [columns.metrics("m0") for columns in found if columns.steps]
+    assert [seen(other) for other in others] == [seen(first)] * len(others)
+    assert others
+    return others[0]
 
 
 def nothing_but_what_is_listed(table: Table, run_id: str) -> None:
@@ -350,6 +359,9 @@ def test_a_fold_between_any_two_requests_of_a_reader_hides_nothing(
     readings: tuple[Callable[[History, str], list[Metric]], ...] = (
         lambda history, run_id: history.points(run_id, "m0"),
         lambda history, run_id: walk(history, run_id, "m0", 25),
+        lambda history, run_id: second(history.each([run_id, run_id[:16] + "0" * 16, run_id], "m0")),
+        lambda history, run_id: second(history.each([run_id, run_id, run_id], "m0")),
+        lambda history, run_id: second(history.firsts([run_id, run_id, run_id], "m0", 10_000)),
     )
     for reading in readings:
         number, met = 0, True

@@ -325,7 +325,7 @@ def _stores(
         runs=runs,
         index=RunIndex(table, runs, time.monotonic, bounds=bounds_of(quiet), together=together),
         indexer=Indexer(table, system_clock, quiet),
-        history=History(table),
+        history=History(table, together=together),
         datasets=Datasets(table, blobs),
         models=LoggedModels(table, pause),
         registry=Registry(registered, ModelVersions(table, pause), RegistryIndex(table, registered)),

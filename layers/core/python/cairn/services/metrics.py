@@ -75,11 +75,10 @@ def get_metric_history_bulk(
     if limit < 0:
         raise InvalidParameterValue("max_results must not be negative.")
     found: list[dict[str, object]] = []
-    for run_id in sorted(set(request.run_id)):
-        if len(found) >= limit:
-            break
-        points = stores.history.page(run_id, request.metric_key, None, limit - len(found))
-        found += [render.metric_of_run(point, run_id) for point in points]
+    run_ids = sorted(set(request.run_id))
+    read = stores.history.firsts(run_ids, request.metric_key, limit)
+    for run_id, points in zip(run_ids, read, strict=False):  # up to the run that filled the answer
+        found += [render.metric_of_run(point, run_id) for point in points.metrics(request.metric_key)]
     return {"metrics": found}
 
 
@@ -106,7 +105,8 @@ def get_metric_history_bulk_interval(
         )
     steps = None if start is None or end is None else (start, end)
     sampled = []
-    for run_id in request.run_ids:
-        points = columns.sample(stores.history.columns(run_id, request.metric_key, steps), limit)
+    read = stores.history.each(request.run_ids, request.metric_key, steps)
+    for run_id, whole in zip(request.run_ids, read, strict=True):
+        points = columns.sample(whole, limit)
         sampled += [render.metric_of_run(point, run_id) for point in points.metrics(request.metric_key)]
     return render.page("metrics", sampled)

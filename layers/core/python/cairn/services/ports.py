@@ -128,6 +128,14 @@ class HistoryStore(Scoped, Protocol):
     def columns(self, run_id: str, key: str, steps: tuple[int, int] | None = None) -> Columns:
         """Every point of one key, or those between two steps (inclusive), without an object for each."""
 
+    def each(
+        self, run_ids: Sequence[str], key: str, steps: tuple[int, int] | None = None
+    ) -> Iterator[Columns]:
+        """``columns`` of each run, in their order: what is held at once does not grow with their number."""
+
+    def firsts(self, run_ids: Sequence[str], key: str, limit: int) -> Iterator[Columns]:
+        """The first points of each run, ``limit`` altogether; nothing of the runs behind them."""
+
 
 class DatasetStore(Scoped, Protocol):
     """Datasets of an experiment, identified by (name, digest)."""

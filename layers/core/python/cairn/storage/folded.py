@@ -8,6 +8,7 @@ the listing has replaced it. How points get here is ``fold``'s, who reads them `
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import NamedTuple
 
 from cairn.domain.columns import Columns, Place, empty
@@ -22,6 +23,7 @@ from cairn.storage.codec import (
 )
 from cairn.storage.expr import Absent, eq
 from cairn.storage.table import Delete, Item, Key, Put, Table
+from cairn.storage.together import Together
 
 MAX_POINTS = 30_000
 """Points of one segment at most."""
@@ -149,6 +151,23 @@ def put_segment(
     steps = columns.steps
     segment = Segment(name, len(steps), columns.first, columns.last, min(steps), max(steps))
     return segment, Put({"pk": key.pk, "sk": key.sk, "f": FORMAT, "b": blob})
+
+
+def read_ahead(table: Table, names: Sequence[Key], together: Together) -> dict[Key, Columns | None]:
+    """The columns of segments of any runs; None for those that are not there. As ``read_segments``, but
+    that the requests do not wait for each other, and all is held at once."""
+    found: dict[Key, Columns | None] = {}
+    for consistent in (False, True):
+        left = [name for name in dict.fromkeys(names) if name not in found]
+        chunks = [left[start : start + _TOGETHER] for start in range(0, len(left), _TOGETHER)]
+        for part in together([partial(_decoded, table, chunk, consistent) for chunk in chunks]):
+            found |= part
+    return found | {name: None for name in names if name not in found}
+
+
+def _decoded(table: Table, names: Sequence[Key], consistent: bool) -> dict[Key, Columns]:
+    found = table.batch_get(names, consistent=consistent)
+    return {name: decode(item["b"]) for name, item in found.items()}
 
 
 def read_segments(table: Table, run_id: str, metric: str, segments: Sequence[Segment]) -> Iterator[Columns]:

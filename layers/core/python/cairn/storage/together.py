@@ -1,4 +1,4 @@
-"""Requests that do not wait for each other: how tasks of one search are carried out.
+"""Requests that do not wait for each other: how tasks of a search, or a chart, are carried out.
 
 Side by side where a request waits for the network; in turn where it computes (SQLite).
 """
