@@ -19,6 +19,7 @@ def test_an_empty_server_says_who_what_and_where_to_begin(client: Client) -> Non
             "account": "",
             "kind": "local",
             "name": "ada",
+            "ceiling": "MANAGE",
             "everything": "MANAGE",
         },
         "versions": {"cairn": CAIRN_VERSION, "mlflow": MLFLOW_VERSION},

@@ -88,10 +88,10 @@ and what was refused or changed nothing is not.
 
 * **At least once.** An event may come twice, under the same `detail.id`. Its `time` is that of the
   write, to the second.
-* **In order per entity, by number.** Events of one `entity` are published in the order of its writes,
-  but EventBridge keeps no order on the way. `sequence` rises from event to event of an entity, with
-  gaps: an event whose sequence is not above the last one seen is old or a repetition. Events of
-  different entities have no order.
+* **In order per entity, by number.** Events of one `entity` are published in the order of its writes, but
+  for those that the bus refuses at first, and EventBridge keeps no order on the way. `sequence` rises from
+  event to event of an entity, with gaps: an event whose sequence is not above the last one seen is old or a
+  repetition. Events of different entities have no order.
 * **What one write does to many is one event.** Deleting an experiment deletes its runs, deleting a
   registered model its versions, a move of stages archives any number: there is one event, whatever the
   number.

@@ -55,7 +55,8 @@ async function invited(code) {
 async function whoAmI() {
   const answer = await fetch("api/3.0/cairn/whoami", { cache: "no-store" });
   if (!answer.ok) return signedOut("You are not signed in.");
-  at("who").textContent = (await answer.json()).principal;
+  const said = await answer.json();
+  at("who").textContent = said.ceiling === "MANAGE" ? said.principal : `${said.principal} (${said.ceiling} at most)`;
   show("signed-in", "Signed in");
   at("sign-out").onclick = async () => {
     try {

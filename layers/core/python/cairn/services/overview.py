@@ -42,6 +42,7 @@ def get_overview(stores: Stores, caller: Caller, request: Overview) -> Result:
             "account": caller.account,
             "kind": caller.kind,
             "name": caller.name,
+            "ceiling": caller.ceiling.name,
             "everything": min(map(stores.access.everything, KINDS)).name,
         },
         "versions": {"cairn": CAIRN_VERSION, "mlflow": MLFLOW_VERSION},

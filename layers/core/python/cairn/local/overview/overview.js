@@ -67,10 +67,15 @@ function emptyFor(caller) {
   return caller.everything === "MANAGE" ? texts : { ...texts, ...EMPTY.reader };
 }
 
+// A session may be bounded below what its principal may.
+function bounded(caller) {
+  return caller.ceiling === "MANAGE" ? caller.principal : `${caller.principal} (this session: ${caller.ceiling} at most)`;
+}
+
 function show(overview) {
   const local = overview.caller.kind === "local";
   const empty = emptyFor(overview.caller);
-  at("caller").textContent = local ? `${overview.caller.name}, cairn local` : overview.caller.principal;
+  at("caller").textContent = local ? `${overview.caller.name}, cairn local` : bounded(overview.caller);
   at("setup").textContent = overview.setup.join("\n").replaceAll("{uri}", trackingUri());
   at("setup-hint").textContent = local
     ? "MLflow's own client, with nothing of Cairn's installed beside it."
