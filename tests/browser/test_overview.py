@@ -60,6 +60,7 @@ def test_neither_the_page_nor_what_it_tells_is_for_other_sites(logged: Logged) -
 
 def test_it_is_read_in_the_dark_and_on_a_telephone(site: Site) -> None:
     page = opened(site)
+    expect(page.get_by_role("status")).to_have_text(re.compile("^healthy"))  # nothing is shown before
     light = page.evaluate("getComputedStyle(document.body).backgroundColor")
     page.emulate_media(color_scheme="dark")
     assert page.evaluate("getComputedStyle(document.body).backgroundColor") != light
