@@ -5,7 +5,7 @@ from playwright.sync_api import Locator, Page
 
 def new_experiment(page: Page, name: str) -> Locator:
     """On the list of experiments."""
-    page.get_by_role("button", name="Create", exact=True).click()  # the home page has "Time created"
+    page.get_by_role("button", name="Create", exact=True).click()  # not "Time created"
     form = page.get_by_role("dialog")
     form.get_by_label("Experiment Name").fill(name)
     return form.get_by_role("button", name="Create")
