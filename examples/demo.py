@@ -8,6 +8,7 @@ Nothing here is Cairn's but the server's command: the examples know MLFLOW_TRACK
 import json
 import os
 import re
+import signal
 import subprocess
 import sys
 import tempfile
@@ -29,6 +30,7 @@ EVENT_WITHIN_S = 10
 
 
 def main() -> int:
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # as Ctrl-C: the server ends with the demo
     with tempfile.TemporaryDirectory(prefix="cairn-demo-") as folder:
         return demonstrate(Path(folder) / "events.jsonl")
 

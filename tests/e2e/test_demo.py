@@ -3,7 +3,10 @@
 import json
 import os
 import re
+import signal
+import socket
 import subprocess
+import sys
 from pathlib import Path
 
 import jsonschema  # type: ignore[import-untyped]
@@ -45,3 +48,17 @@ def test_the_demo_runs_every_example_and_ends() -> None:
     jsonschema.validate(event["detail"], schema(AliasSet))
     assert (event["detail"]["name"], event["detail"]["alias"]) == ("wine", "champion")
     assert event["detail"]["model_version"] == 1
+
+
+def test_a_demo_that_is_ended_leaves_no_server() -> None:
+    demo = subprocess.Popen(
+        [sys.executable, ROOT / "examples" / "demo.py"], stdout=subprocess.PIPE, text=True
+    )
+    assert demo.stdout is not None
+    port = int(demo.stdout.readline().rpartition(":")[2])
+    demo.stdout.readline()
+    assert demo.stdout.readline().startswith("[1/3]"), "it is at work"
+    demo.send_signal(signal.SIGTERM)
+    demo.communicate(timeout=60)
+    with pytest.raises(ConnectionRefusedError):
+        socket.create_connection(("127.0.0.1", port), timeout=5)
