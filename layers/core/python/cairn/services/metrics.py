@@ -2,6 +2,7 @@
 
 import json
 import math
+from functools import partial
 from typing import Any
 
 from cairn.domain import columns
@@ -106,7 +107,7 @@ def get_metric_history_bulk_interval(
     steps = None if start is None or end is None else (start, end)
     sampled = []
     read = stores.history.each(request.run_ids, request.metric_key, steps)
-    for run_id, whole in zip(request.run_ids, read, strict=True):
-        points = columns.sample(whole, limit)
+    samples = map(partial(columns.sample, count=limit), read)  # no name keeps a run's points meanwhile
+    for run_id, points in zip(request.run_ids, samples, strict=True):
         sampled += [render.metric_of_run(point, run_id) for point in points.metrics(request.metric_key)]
     return render.page("metrics", sampled)
