@@ -5,6 +5,7 @@ first hundred runs are matched, and then entries tell which of the others are wo
 """
 
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -82,3 +83,15 @@ def test_names_are_in_the_entries_of_the_default_order(
     found, count = pages(server, 2, filter=tree)
     assert count == min(200, sum(matches(name_of(number)) for number in range(RUNS)))
     assert found == costs
+
+
+@pytest.mark.parametrize("orders", [[], ["metrics.metric_000 ASC"]], ids=["default", "by metric"])
+def test_runs_without_what_nearly_all_have(server: Filled, orders: list[str]) -> None:
+    """The runs that have it are read by their entries, and passed over: facts would be 10,000 units."""
+    odd = server.experiment("odd" + "".join(orders))
+    load(server.table, odd, SPEC, range(RUNS))
+    load(server.table, odd, replace(SPEC, params=0), [RUNS])
+    tree = "params.param_000 IS NULL"
+    found, count = pages(server, 2, experiment_ids=[odd], filter=tree, order_by=orders)
+    assert count == 1
+    assert found == [[40, 0, 848] if orders else [26, 0, 584]]

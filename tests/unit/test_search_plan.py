@@ -43,7 +43,19 @@ EXPLAINED = [
         ["start_time ASC", "metrics.loss DESC"],
         ["walk the default order from the oldest; sort runs of one start time by their facts"],
     ),
-    ("params.model IS NULL", [], ["walk the default order from the newest"]),
+    (
+        "params.model IS NULL",
+        [],
+        [
+            "walk the default order from the newest",
+            "  pass over the runs with params.model, where hardly any are without",
+        ],
+    ),
+    (
+        "tags.`mlflow.runName` IS NULL",
+        [],
+        ["walk the default order from the newest", "  pass over other names than IS NULL"],
+    ),
     (
         "run_name ILIKE '%lake%' AND tags.`mlflow.runName` IS NOT NULL",
         ["start_time ASC"],

@@ -93,12 +93,14 @@ _TIMES = {True: "from the newest", False: "from the oldest"}
 @dataclass(frozen=True, slots=True)
 class Plan:
     """``run_ids``: nothing else can match. ``ranges``: any of them holds all matches. ``walk``: what gives
-    the order. ``names``: what the runs' names must meet, which entries of the default order hold."""
+    the order. ``names``: what the runs' names must meet, which entries of the default order hold.
+    ``absent``: ranges of runs that do not match, those that have what must be missing."""
 
     run_ids: tuple[str, ...] | None
     ranges: tuple[Range, ...]
     walk: Walk
     names: tuple[Comparison, ...] = ()
+    absent: tuple[Range, ...] = ()
 
     @property
     def useless(self) -> frozenset[int]:
@@ -121,6 +123,10 @@ class Plan:
                 lines.append(f"  only {one}")
             elif number not in self.useless:
                 lines.append(f"  or, where those are few, read the runs with {one}")
+        lines += [
+            f"  pass over the runs with {_named(one.field)}, where hardly any are without"
+            for one in self.absent
+        ]
         return "\n".join(lines)
 
 
@@ -150,7 +156,8 @@ def plan(tree: Filter, orders: Sequence[Order]) -> Plan:
     """The plan of a filter and an order (``fields.RUNS``)."""
     ranges = tuple(found for comparison in tree if (found := _range(comparison)) is not None)
     names = tuple(comparison for comparison in tree if _field(comparison) == _NAMES)
-    return Plan(_run_ids(tree), ranges, _walk(ranges, orders), names)
+    walk = _walk(ranges, orders)
+    return Plan(_run_ids(tree), ranges, walk, names, _absent(tree, walk))
 
 
 def _walk(ranges: Sequence[Range], orders: Sequence[Order]) -> Walk:
@@ -223,6 +230,16 @@ def _range(comparison: Comparison) -> Range | None:
         spans = (_WHOLE,) if value is None else _number_spans(comparison.comparator, value)
         return Range(field, spans, comparison)
     return Range(field, (_WITH_NAN,), comparison)
+
+
+def _absent(tree: Filter, walk: Walk) -> tuple[Range, ...]:
+    """Of the names the default order tells more."""
+    fields = {comparison: _field(comparison) for comparison in tree if comparison.comparator == "IS NULL"}
+    return tuple(
+        Range(field, (_WITH_NAN,), comparison)
+        for comparison, field in fields.items()
+        if field is not None and not (field == _NAMES and walk.field == DEFAULT_ORDER)
+    )
 
 
 def _field(comparison: Comparison) -> str | None:

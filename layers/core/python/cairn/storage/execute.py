@@ -114,6 +114,7 @@ class _Execution:
         if before is not None and before.ceiling is not None:
             self._top.sink(before.ceiling)
         self._members: frozenset[str] | None = None
+        self._absent: set[str] = set()
         self._seen = self._matched = 0
         self._answered = False
         self._tried = before is not None and before.tried
@@ -243,7 +244,7 @@ class _Execution:
             self._marks.round,
             self._marks.since,
             self._stands,
-            self._tried and self._members is None,
+            self._tried and self._members is None and not self._absent,
         )
         return Pause(((RESUMED, progress.text()), *(self._floor() or ())))
 
@@ -274,7 +275,7 @@ class _Execution:
         """A batch of facts at a time, at least one; a Pause ends it."""
         plan = self._search.plan
         start = self._stands or self._course.start(self._search.after)
-        self._tried = self._tried or len(plan.ranges) == len(plan.useless)
+        self._tried = self._tried or (len(plan.ranges) == len(plan.useless) and not plan.absent)
         for portion in self._portions(start):
             if isinstance(portion, _Small):
                 yield from self._resolved(deque(portion.groups))
@@ -373,7 +374,7 @@ class _Execution:
 
     def _narrowed(self) -> Iterator[Run | Pause]:
         """Few of the runs in the walk match: read the ranges, to pass over what is not in one, or to leave
-        the walk for one that has few runs."""
+        the walk for one that has few runs; or those of runs that do not match, to pass over these."""
         # The beginning of a range tells little of its rest: the entries are in another order.
         seldom = self._matched * self._bounds.sieved <= self._seen
         for whole in self._ranges.whole(self._rest()):
@@ -389,6 +390,7 @@ class _Execution:
             else:
                 continue
             return
+        self._absent.update(self._ranges.absent(self._rest()))
 
     def _skips(self, item: Item) -> bool:
         """Whether an entry is of no use, by its run or by the name that it holds."""
@@ -403,7 +405,7 @@ class _Execution:
     def _is_passed(self, run_id: str) -> bool:
         if run_id in self._marks.dirty or run_id in self._top.taken:
             return True
-        return self._members is not None and run_id not in self._members
+        return run_id in self._absent or (self._members is not None and run_id not in self._members)
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,6 +6,7 @@ keeps its place. Entries are sieved by what they say alone; the facts are anothe
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from operator import itemgetter
 
 from cairn.search import index
 from cairn.search.match import value_test
@@ -41,6 +42,7 @@ class Ranges:
         self._partitions = partitions
         self._ranges = plan.ranges
         self._useless = plan.useless
+        self._absent = plan.absent
         self._read: dict[int, list[Entry]] = {}
 
     def smallest(self) -> int | None:
@@ -52,7 +54,7 @@ class Ranges:
             if number in self._useless or streams > self._bounds.streams or self._budget.is_spent():
                 continue
             entries: list[Entry] = []
-            for entry in self._walk(number, "", self._bounds.probe + 1):
+            for entry in self._walk(one, "", self._bounds.probe + 1):
                 entries.append(entry)
                 if len(entries) > self._bounds.probe:
                     break
@@ -66,33 +68,46 @@ class Ranges:
         """The entries of a range, from behind a sort key; read once in a request."""
         if not reached and number in self._read:
             return iter(self._read[number])
-        return self._walk(number, reached, _MANY)
+        return self._walk(self._ranges[number], reached, _MANY)
 
     def whole(self, rest: float) -> Iterator[Whole]:
-        """Each range that may save so many units, read for at most half of them, or as far as leaves
-        something of the budget: thirty entries cost a unit, as a run's facts do, but the time of two."""
+        """Each range that may save so many units, as far as it is worth them (``_as_far``)."""
         for number, one in enumerate(self._ranges):
             if number in self._useless or rest <= (self._bounds.worth_all if one.is_whole else 0):
                 continue
-            floor = self._budget.units - rest / 2
-            count, found, last = 0, list[Entry](), ""
-            for last, run_id in self._walk(number, "", _MANY):
-                count += 1
-                if run_id is not None:
-                    found.append((last, run_id))
-                if self._budget.units < floor or self._budget.is_spent(self._bounds.reserve):
-                    break
-            else:
+            count, found, ended = self._as_far(one, rest)
+            if ended:
                 self._read[number] = found
-            run_ids = frozenset(run_id for _, run_id in found if run_id is not None)
-            yield Whole(number, number in self._read, count, run_ids)
+            yield Whole(number, ended, count, frozenset(filter(None, map(itemgetter(1), found))))
+
+    def absent(self, rest: float) -> Iterator[str]:
+        """Runs that do not match: all that have what must be missing, where reading those is worth it."""
+        for one in self._absent:
+            if rest <= self._bounds.worth_all:
+                return
+            _, found, ended = self._as_far(one, rest)
+            if ended:
+                yield from filter(None, map(itemgetter(1), found))
+
+    def _as_far(self, one: Range, rest: float) -> tuple[int, list[Entry], bool]:
+        """How many entries were read, those that pass its sieve, and whether that is all: for at most half
+        of the units that it may save, or as far as leaves something of the budget. Thirty entries cost a
+        unit, as a run's facts do, but the time of two."""
+        floor = self._budget.units - rest / 2
+        count, found = 0, list[Entry]()
+        for entry in self._walk(one, "", _MANY):
+            count += 1
+            if entry[1] is not None:
+                found.append(entry)
+            if self._budget.units < floor or self._budget.is_spent(self._bounds.reserve):
+                return count, found, False
+        return count, found, True
 
     def is_sieved(self, number: int) -> bool:
         """Whether entries of the range may show that their runs do not match."""
         return _sieve(self._ranges[number]) is not None
 
-    def _walk(self, number: int, reached: str, expected: int) -> Iterator[Entry]:
-        one = self._ranges[number]
+    def _walk(self, one: Range, reached: str, expected: int) -> Iterator[Entry]:
         walk = Walk(one.field, one.spans, ascending=True, by_value=True)
         partitions = [keys.index_partition(*partition, one.field) for partition in self._partitions]
         accepts = _sieve(one)
