@@ -16,12 +16,13 @@ from cairn.storage import keys, listing, registry_reader
 from cairn.storage.budget import Bounds
 from cairn.storage.execute import RunIndex
 from cairn.storage.expr import Add
+from cairn.storage.granted import MOST
 from cairn.storage.places import KEPT_MS, Places
 from cairn.storage.registered_models import RegisteredModels
 from cairn.storage.registry_index import RegistryIndex
 from cairn.storage.runs import Runs
 from cairn.storage.table import Query, Update
-from tests.access.worlds import GUEST, As, Reply, World, a_world, prefixed
+from tests.access.worlds import GUEST, STRANGER, As, Reply, World, a_world, named, prefixed
 from tests.storage.faults import FaultyTable
 from tests.storage.stores import NOW
 
@@ -92,6 +93,8 @@ def crowd(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Crowd]:
         fill(made)
         for kind in ("experiments", "models", "prompts"):
             world.grant(GUEST, READ, prefixed(kind, "m-shown"))
+            others = [named(kind, f"never-{number}") for number in range(MOST)]
+            world.grant(STRANGER, READ, prefixed(kind, "m-shown"), *others)
         yield made
 
 
@@ -188,21 +191,29 @@ def ask(asking: As, method: str, path: str, query: dict[str, Any], size: int, to
     return asking.post(path, body)
 
 
-@pytest.mark.parametrize("size", [1, 3, 100])
+CASES = [
+    *((GUEST, size, *listed) for listed in LISTINGS for size in (1, 3, 100)),
+    *((STRANGER, 3, *listed) for listed in LISTINGS if listed[2] in LONG),
+]
+
+
 @pytest.mark.parametrize(
-    ("method", "path", "name", "query"), LISTINGS, ids=lambda value: str(value).replace("/", " ")
+    ("account", "size", "method", "path", "name", "query"),
+    CASES,
+    ids=lambda value: str(value).replace("/", " "),
 )
 def test_no_token_of_a_listing_tells_what_is_not_seen(
-    crowd: Crowd, method: str, path: str, name: str, query: dict[str, Any], size: int
+    crowd: Crowd, account: str, size: int, method: str, path: str, name: str, query: dict[str, Any]
 ) -> None:
     """Every token until the last page; and all pages together are what the owner's are, less what is not
-    seen."""
+    seen. The stranger has so many grants that it goes through the lists, whatever they name."""
+    asking = crowd.world.of(account)
     if name not in LONG:
         query = {**query, "experiment_ids": crowd.experiments[1::4]}
     found: list[Any] = []
     token, requests = "", 0
     while requests == 0 or token:
-        reply = ask(crowd.guest, method, path, query, size, token)
+        reply = ask(asking, method, path, query, size, token)
         assert reply.status == 200, reply.content
         found += reply.json.get(name, [])
         token = reply.json.get("next_page_token", "")

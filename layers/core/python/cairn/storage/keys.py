@@ -126,8 +126,12 @@ def experiment_list(kind: str, shard: int) -> str:
 
 def experiment_list_entry(kind: str, experiment: str, created: int) -> Key:
     """Ascending keys give creation_time DESC, experiment_id ASC."""
-    shard = int(experiment, 16) % LIST_SHARDS
-    return Key(experiment_list(kind, shard), experiment_position(experiment, created))
+    place = experiment_list(kind, list_shard(experiment))
+    return Key(place, experiment_position(experiment, created))
+
+
+def list_shard(experiment: str) -> int:
+    return int(experiment, 16) % LIST_SHARDS
 
 
 def experiment_position(experiment: str, created: int) -> str:

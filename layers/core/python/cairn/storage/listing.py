@@ -24,6 +24,7 @@ from cairn.search.plan import Pause
 from cairn.storage import keys
 from cairn.storage.codec import FORMAT
 from cairn.storage.expr import Absent, Exists, Remove, Set
+from cairn.storage.granted import experiment_entries
 from cairn.storage.limits import item_size
 from cairn.storage.meter import read_units
 from cairn.storage.table import Item, Key, Put, Query, Table, Update
@@ -114,7 +115,8 @@ class Listing:
 
         Default order: 4 Queries of the page's entries. Else a pass: 1 GetItem of the counter and 4 Queries
         (more past 1 MB each), 1 BatchGetItem per 100 rows shown where it went over the short list.
-        Tags that are long: 1 BatchGetItem per 100; 1 Query for an experiment with many.
+        Tags that are long: 1 BatchGetItem per 100; 1 Query for an experiment with many. Where the caller's
+        grants name few experiments, these are read in place of the list (``granted``).
         """
         execution = _Execution(self._table, self._access)
         if search.ordering.natural:
@@ -127,12 +129,15 @@ class _Execution:
         self._table = table
         self._access = access
         self._left = float(READ_UNITS)
+        self._own = experiment_entries(access, self._read)
 
     def sees(self, one: Experiment) -> bool:
         return self._access.sees("experiments", one.name, one.experiment_id)
 
     def walk(self, after: str | None, expected: int) -> Iterator[Item]:
         """Detailed entries from behind a position: as many as are expected, spread over the shards."""
+        if self._own is not None:
+            return (entry for entry in self._own if after is None or entry["sk"] > after)
         limit = min(expected // keys.LIST_SHARDS + 8, _STRIDE)
         lists = [keys.experiment_list(keys.DETAILED, shard) for shard in range(keys.LIST_SHARDS)]
         return heapq.merge(*(self._shard(pk, after, limit) for pk in lists), key=_sort_key)
@@ -182,10 +187,19 @@ class _Execution:
         kind, size = self._kind(search), _at_once(search)
         for number in range(shard, keys.LIST_SHARDS):
             after = start if number == shard and start else None
-            for page in self._pages(Query(keys.experiment_list(kind, number), after=after)):
+            for page in self._list(kind, number, after):
                 for first in range(0, len(page), size or len(page)):
                     batch = page[first : first + size] if size else page
                     yield number, batch[-1]["sk"], batch
+
+    def _list(self, kind: str, number: int, after: str | None) -> Iterator[Sequence[Item]]:
+        """A shard from a place on."""
+        if self._own is None:
+            yield from self._pages(Query(keys.experiment_list(kind, number), after=after))
+            return
+        own = [entry for entry in self._own if keys.list_shard(_hex(entry)) == number]
+        if page := [entry for entry in own if after is None or entry["sk"] > after]:
+            yield page
 
     def filled(self, rows: Sequence[tuple[Item, Experiment]]) -> Iterator[list[Experiment]]:
         """The experiments with all their tags, as many at a time as one BatchGetItem reads the tags of."""
@@ -217,7 +231,7 @@ class _Execution:
 
     def _kind(self, search: ExperimentSearch) -> str:
         """Which list a pass reads: with N experiments of about 200 bytes, or of 76 and a unit per row."""
-        if search.tag_keys:
+        if search.tag_keys or self._own is not None:
             return keys.DETAILED
         counter = self._table.get(keys.COUNTER, consistent=False)
         self._left -= 0.5

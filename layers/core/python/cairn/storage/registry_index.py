@@ -21,13 +21,14 @@ from cairn.domain.registry import ModelVersion, RegisteredModel
 from cairn.errors import InvalidParameterValue
 from cairn.search.cursor import RESUMED
 from cairn.search.order import Ordering, SortKey
-from cairn.search.plan import Pause
+from cairn.search.plan import LAST, Pause
 from cairn.search.registry import ModelSearch, VersionSearch
 from cairn.storage import keys
 from cairn.storage.budget import BOUNDS, Bounds, Budget
+from cairn.storage.granted import model_queries
 from cairn.storage.registered_models import RegisteredModels, registered_model
 from cairn.storage.registry_items import long_tags
-from cairn.storage.registry_reader import Reader, Size, named_like, names
+from cairn.storage.registry_reader import Reader, Size, names
 from cairn.storage.registry_versions import Versions
 from cairn.storage.table import Item, Key, Table
 
@@ -165,12 +166,15 @@ class _Pass:
 
     def _pages(self, number: int, after: str) -> Iterator[tuple[int, str, Sequence[Item]]]:
         """Everything from a place on: the list and the sort key that are reached with each page."""
-        for later in range(number, len(self._search.prompts)):
-            query = named_like(self._search.prompts[later], self._search.prefix)
-            query = replace(query, after=after if later == number and after else None)
-            for page in self._reader.pages(query):
-                if page:
-                    yield later, page[-1]["sk"], page
+        for later, prompts in list(enumerate(self._search.prompts))[number:]:
+            place = after if later == number else ""
+            for query in model_queries(self._reader.access, self._search.prefix, prompts=prompts):
+                if place and (query.high or LAST) <= place:
+                    continue
+                begun = place and (query.low or "") <= place
+                for page in self._reader.pages(replace(query, after=place) if begun else query):
+                    if page:
+                        yield later, page[-1]["sk"], page
 
     def _behind(self, items: Iterable[tuple[int, Item]]) -> list[_Named]:
         """Those that may be answered, behind the position that is asked for."""

@@ -9,6 +9,7 @@ from cairn.domain.access import Access, Kind
 from cairn.search.plan import LAST
 from cairn.storage import keys
 from cairn.storage.budget import Budget
+from cairn.storage.granted import model_queries
 from cairn.storage.limits import item_size
 from cairn.storage.registry_items import Entity, ModelInfo, kind_of, model_entity
 from cairn.storage.table import Item, Key, Query, Table
@@ -104,7 +105,7 @@ def names(
     """Entries of the list by name, from a name on, in order. Long names are cut in keys: those of one
     beginning are sorted here."""
     walks = [
-        _seen(reader.access, one, _walked(reader, named_like(one, prefix), ascending, start, expected))
+        _seen(reader.access, one, _walked(reader, one, prefix, ascending, start, expected))
         for one in prompts
     ]
     yield from heapq.merge(*walks, key=_name_of, reverse=not ascending)
@@ -116,24 +117,23 @@ def _seen(access: Access, prompts: bool, items: Iterator[Item]) -> Iterator[Item
 
 
 def _walked(
-    reader: Reader, query: Query, ascending: bool, start: str | None, expected: int
+    reader: Reader, prompts: bool, prefix: str, ascending: bool, start: str | None, expected: int
 ) -> Iterator[Item]:
-    if start is not None:
-        # going down, names that begin with this one lie before it
-        last = keys.model_by_name(start, LAST, prompts=False).sk
-        bounded = replace(query, low=max(query.low or "", keys.name_prefix(start))) if ascending else None
-        query = bounded or replace(query, high=min(query.high or LAST, last))
-    query = replace(query, forward=ascending)
-    items = (item for page in reader.pages(query, expected + 10) for item in page)
-    for _, group in groupby(items, lambda item: item["sk"][:-16]):
-        yield from sorted(group, key=_name_of, reverse=not ascending)
+    queries = model_queries(reader.access, prefix, prompts=prompts)
+    for query in queries if ascending else reversed(queries):
+        low, high = query.low or "", query.high or LAST
+        if start is not None and ascending:
+            low = max(low, keys.name_prefix(start))
+        elif start is not None:  # names that begin with this one lie before it
+            high = min(high, keys.model_by_name(start, LAST, prompts=False).sk)
+        if low > high:
+            continue
+        part = replace(query, low=low or None, high=high, forward=ascending)
+        items = (item for page in reader.pages(part, expected + 10) for item in page)
+        for _, group in groupby(items, lambda item: item["sk"][:-16]):
+            yield from sorted(group, key=_name_of, reverse=not ascending)
 
 
 def _name_of(item: Item) -> str:
     name: str = item["n"]
     return name
-
-
-def named_like(prompts: bool, prefix: str) -> Query:
-    low = keys.name_prefix(prefix) if prefix else None
-    return Query(keys.model_list(prompts=prompts), low=low, high=None if low is None else low + LAST)
