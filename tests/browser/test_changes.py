@@ -5,7 +5,7 @@ import json
 import re
 from typing import Any
 
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Page, Response, expect
 
 from tests.browser.conftest import Logged, Site
 from tests.browser.forms import new_experiment, new_tag, to_stage
@@ -30,7 +30,12 @@ def run_of(logged: Logged, experiment: str, name: str) -> tuple[str, str]:
 
 def saved(page: Page, path: str) -> Any:
     """While the page is to send its change; an answer but 200 is a fault of the site."""
-    return page.expect_response(lambda response: path in response.url and response.status == 200)
+
+    def is_answer(response: Response) -> bool:
+        changes = path in response.url and response.request.method != "GET"
+        return changes and response.status == 200
+
+    return page.expect_response(is_answer)
 
 
 def test_a_run_is_renamed_described_tagged_deleted_and_restored(site: Site, logged: Logged) -> None:
