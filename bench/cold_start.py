@@ -26,7 +26,7 @@ REQUESTS = {
     "artifacts": "/api/2.0/mlflow-artifacts/presigned/0/x/model.bin",
 }
 _SCRIPT = """
-import json, sys, time
+import gc, json, sys, time
 started, started_cpu = time.perf_counter(), time.process_time()
 sys.path[:0] = json.loads(sys.argv[1])
 sys.path.append(sys.argv[2])
@@ -47,7 +47,7 @@ warm = handler.handler(event, Context())
 again = time.perf_counter()
 print(json.dumps({"import_ms": (imported - started) * 1e3, "first_ms": (done - imported) * 1e3,
                   "warm_ms": (again - done) * 1e3, "cpu_ms": (done_cpu - started_cpu) * 1e3,
-                  "status": answer["statusCode"],
+                  "status": answer["statusCode"], "collects": gc.isenabled(),
                   "modules": sorted(sys.modules)}))
 """
 
@@ -91,7 +91,8 @@ def no_items() -> Iterator[str]:
 
 
 def cold_start(function: str, endpoint: str) -> dict[str, object]:
-    """One new process: milliseconds of import, first and second request, CPU; status; modules."""
+    """One new process: milliseconds of import, first and second request, CPU; status; whether garbage is
+    collected by then; modules."""
     layers = (packages.dependencies(packages.HOST), packages.core(packages.HOST))
     paths = [packages.FUNCTIONS / function, *(layer.path / "python" for layer in layers)]
     runtime = Path(boto3.__file__).parent.parent

@@ -1,5 +1,7 @@
 """Artifacts: lists, bytes that fit an answer, multipart uploads, presigned URLs."""
 
+from cairn import startup  # isort: split
+
 import logging
 from typing import Any
 
@@ -16,6 +18,7 @@ logger = Logger()
 copy_config_to_registered_loggers(logger, include={logging.getLogger("cairn").name})
 metrics = Metrics()
 app = build(Settings.from_environment())
+startup.done()
 
 
 @logger.inject_lambda_context

@@ -1,5 +1,7 @@
 """The Lambda authorizer of tokens and of browsers' sessions: which principal one stands for."""
 
+from cairn import startup  # isort: split
+
 from typing import Any
 
 from aws_lambda_powertools import Logger
@@ -10,6 +12,7 @@ from cairn.settings import Settings
 
 logger = Logger()
 authorizer = build_authorizer(Settings.from_environment())
+startup.done()
 
 
 @logger.inject_lambda_context

@@ -1,5 +1,7 @@
 """The browser's front before anybody is signed in: the UI's page, sign-in, sign-out."""
 
+from cairn import startup  # isort: split
+
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +14,7 @@ from cairn.settings import Settings
 logger = Logger()
 doors = build_doors(Settings.from_environment(), Path(__file__).with_name("index.html").read_bytes())
 """The page lies beside this file in what is deployed (infra/site.py)."""
+startup.done()
 
 
 @logger.inject_lambda_context

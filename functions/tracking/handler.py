@@ -1,6 +1,7 @@
 """Experiments, runs, metrics and logged models: all that is no artifact, and every path that is unknown."""
 
-import gc
+from cairn import startup  # isort: split
+
 import logging
 from typing import Any
 
@@ -17,7 +18,7 @@ logger = Logger()
 copy_config_to_registered_loggers(logger, include={logging.getLogger("cairn").name})
 metrics = Metrics()
 app = build(Settings.from_environment())
-gc.freeze()  # what is loaded stays: a full collection took 40 ms for it, each dozen pages of a search
+startup.done()
 
 
 @logger.inject_lambda_context

@@ -35,6 +35,7 @@ ARROWS = {
     "artifacts": {"domain", *BASE},
     "services": {"protocol", "domain", "search", "sharing", *BASE},
     "settings": set[str](),
+    "startup": set[str](),
     "audit": {"domain", "sharing", "errors"},
     "http": {"audit", "services", "protocol", "domain", "sharing", "errors"},
     "upkeep": {"storage", "domain", *BASE},
@@ -60,7 +61,7 @@ ARROWS = {
 }
 """From a part of the package to those that it may import, beside itself."""
 
-FUNCTIONS_IMPORT = {"app", "entrance", "shares", "http", "settings", "upkeep"}
+FUNCTIONS_IMPORT = {"app", "entrance", "shares", "http", "settings", "startup", "upkeep"}
 
 FOREIGN = {
     # local asks for credentials and says in one line which endpoint or file cannot be opened

@@ -95,19 +95,17 @@ class S3Artifacts:
                     Bucket=self._bucket, Key=key, Body=source.read(), ContentType=content_type
                 )
                 return
-            from boto3.s3.transfer import TransferConfig  # 20 ms of a cold start that few requests need
+            # 20 ms of a cold start that few requests need
+            from boto3.s3.transfer import TransferConfig, create_transfer_manager
 
-            self._client.upload_fileobj(
-                cast("IO[bytes]", source),  # s3transfer asks for ``read`` alone
-                self._bucket,
-                key,
-                ExtraArgs={"ContentType": content_type},
-                Config=TransferConfig(
-                    multipart_threshold=_WHOLE_BYTES,
-                    multipart_chunksize=max(_PART_BYTES, -(-(length or 0) // MAX_PARTS)),
-                    use_threads=False,
-                ),
+            config = TransferConfig(
+                multipart_threshold=_WHOLE_BYTES,
+                multipart_chunksize=max(_PART_BYTES, -(-(length or 0) // MAX_PARTS)),
+                use_threads=False,
             )
+            with create_transfer_manager(self._client, config) as transfers:
+                whole = cast("IO[bytes]", source)  # s3transfer asks for ``read`` alone
+                transfers.upload(whole, self._bucket, key, {"ContentType": content_type}).result()
 
     def delete(self, uri: str) -> None:
         """1 DeleteObject, 1 ListObjectsV2 and 1 DeleteObjects for each 1,000 objects below. In a versioned
