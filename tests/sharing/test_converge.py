@@ -134,6 +134,17 @@ acts: st.SearchStrategy[Act] = st.one_of(
 @settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
 @given(st.lists(acts, min_size=3, max_size=25))
 @example([tolerant(lambda s: s.share("fraud", (ALICE, BOB))), dying(20), reconcile])
+@example(
+    [tolerant(lambda s: s.share("fraud")), reconcile, tolerant(lambda s: s.delete("fraud")), throttled(7)]
+)
+@example(
+    [
+        tolerant(lambda s: s.share("fraud")),
+        throttled(9),
+        tolerant(lambda s: s.delete("fraud")),
+        throttled(7),
+    ]
+)
 def test_the_grants_come_to_rams_truth(history: list[Act]) -> None:
     stage = Stage()
     try:

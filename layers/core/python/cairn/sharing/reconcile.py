@@ -212,7 +212,9 @@ class Reconciler:
                     if step.do in ("point", "create"):
                         break
         except Unavailable:
-            self._keep(plan.before, self._after(plan, share, held, run.refused(plan)))
+            # How it stands says which steps are behind it: these are not, and come again.
+            after = self._after(plan, share, held, run.refused(plan))
+            self._keep(plan.before, replace(after, found=plan.before.found))
             raise
         after = self._after(plan, share, held, run.refused(plan))
         kept = self._keep(plan.before, after)
