@@ -12,6 +12,7 @@ import pytest
 
 from bench.filled import Filled, filled
 from bench.load import RunSpec, load, metric_value, name_of
+from cairn.storage.execute import RunIndex
 from tests.budget.conftest import Units, units
 
 RUNS = 10_000
@@ -95,3 +96,16 @@ def test_runs_without_what_nearly_all_have(server: Filled, orders: list[str]) ->
     found, count = pages(server, 2, experiment_ids=[odd], filter=tree, order_by=orders)
     assert count == 1
     assert found == [[40, 0, 848] if orders else [26, 0, 584]]
+
+
+def test_no_call_reads_more_than_it_counts(server: Filled) -> None:
+    """Entries of the default order are as long as the names in them. A page of them comes on top."""
+    index = server.app.stores.index
+    assert isinstance(index, RunIndex)
+    before = index._bounds
+    index._bounds = replace(before, units=120, page=100)
+    try:
+        found, count = pages(server, 5, filter="attributes.run_name ILIKE '%-5000'")
+    finally:
+        index._bounds = before
+    assert (count, found) == (1, [[42, 0, 122], [42, 0, 123], [24, 0, 68]])

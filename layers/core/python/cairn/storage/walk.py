@@ -14,6 +14,7 @@ from typing import NamedTuple
 
 from cairn.search.index import is_value
 from cairn.search.plan import LAST, Span, Walk
+from cairn.storage import keys
 from cairn.storage.table import Item, Page, Query, Table
 from cairn.storage.together import Together, in_turn
 
@@ -180,8 +181,10 @@ def _useful(items: Sequence[Item], skips: Skips | None) -> list[Found]:
 
 
 def _size(pk: str, items: Sequence[Item]) -> int:
-    """Bytes of small items of one partition, the same but for a few: of their keys, and some 8 beside."""
-    return len("".join([item["sk"] for item in items]).encode()) + len(items) * (len(pk) + 8)
+    """Bytes of small items of one partition, the same but for a few: keys and names, and some 8 beside."""
+    texts = [item["sk"] for item in items]
+    texts += [item[keys.NAME] for item in items if keys.NAME in item]
+    return len("".join(texts).encode()) + len(items) * (len(pk) + 8) + len(texts) - len(items)
 
 
 def _begun(entries: Iterator[Found]) -> Iterator[Found]:
