@@ -1,9 +1,14 @@
-"""Shared by all suites: no tracking URI of an earlier test, and the printing of what tests report."""
+"""Shared by all suites: which examples are tried, no tracking URI of an earlier test, the printing of
+what tests report."""
 
 import os
 import sys
 
 import pytest
+from hypothesis import settings
+
+settings.register_profile("same", derandomize=True)
+settings.load_profile("same")  # a change is judged by itself; new ones: --hypothesis-profile=default
 
 
 @pytest.fixture(autouse=True)
