@@ -46,7 +46,8 @@ function fill(list, entries, item, empty) {
 function experiment(entry) {
   const item = document.createElement("li");
   const link = element("a", entry.name);
-  link.href = `${HOME}#/experiments/${encodeURIComponent(entry.experiment_id)}`;
+  // Its runs: without them the UI opens an overview of traces, at the first visit.
+  link.href = `${HOME}#/experiments/${encodeURIComponent(entry.experiment_id)}/runs`;
   const created = new Date(entry.creation_time).toLocaleString([], { dateStyle: "medium", timeStyle: "short" });
   item.append(link, element("span", entry.note ? `${created} · ${entry.note}` : created));
   return item;
