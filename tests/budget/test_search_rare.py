@@ -109,3 +109,20 @@ def test_no_call_reads_more_than_it_counts(server: Filled) -> None:
     finally:
         index._bounds = before
     assert (count, found) == (1, [[42, 0, 122], [42, 0, 123], [24, 0, 68]])
+
+
+def test_what_a_token_carries_is_read_again_within_the_bounds(server: Filled) -> None:
+    """Dirty runs of some 16 KB, all of which are seen before the first is answered."""
+    large = RunSpec(metrics=1, params=20, tags=0, text_bytes=20_000, dirty=1.0)
+    experiment = server.experiment("large")
+    load(server.table, experiment, large, range(90))
+    index = server.app.stores.index
+    assert isinstance(index, RunIndex)
+    before = index._bounds
+    index._bounds = replace(before, units=200, overdraft=20)
+    try:
+        found, count = pages(server, 60, experiment_ids=[experiment], order_by=["metrics.metric_000 DESC"])
+    finally:
+        index._bounds = before
+    assert count == 90
+    assert max(cost[2] for cost in found) <= 220

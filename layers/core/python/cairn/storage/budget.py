@@ -37,7 +37,7 @@ class Bounds:
     most: int = 4_000
     """Matches that a sweep holds; no request reads more runs."""
     carried: int = 1_000
-    """Matches that a token carries, by their ids: 43 KB."""
+    """Matches that a token carries, by their ids: 43 KB; fewer where runs are large."""
     experiments: int = 100
     """Experiments that are walked together: their heads fill one BatchGetItem. Of more the search goes
     through part by part."""

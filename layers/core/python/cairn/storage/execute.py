@@ -232,7 +232,7 @@ class _Execution:
         return None if self._top.ceiling is None else Pause(self._top.ceiling)
 
     def _pause(self, source: str, reached: str, number: int = 0) -> Pause:
-        self._top.trim(self._bounds.carried)
+        self._top.trim(self._matches.carried)
         if source == WALK:
             self._stands, reached = reached, ""
         progress = Progress(

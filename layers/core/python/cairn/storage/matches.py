@@ -9,6 +9,7 @@ from cairn.storage.runs import Runs
 
 BATCH = 99
 """Runs that are read together: with their experiment's head they fill one BatchGetItem."""
+_CARRIED = 0.6  # of the units of a request
 
 
 class Matches:
@@ -16,6 +17,13 @@ class Matches:
         self._runs = runs
         self._search = search
         self._budget = budget
+        self._price = 1.0  # units of a run, in the dearest batch so far
+
+    @property
+    def carried(self) -> int:
+        """Matches that a token may carry: reading them again leaves something of a request."""
+        bounds = self._budget.bounds
+        return max(1, min(bounds.carried, int(bounds.units * _CARRIED / self._price)))
 
     def read(self, run_ids: Sequence[str]) -> tuple[list[Run], int]:
         """The runs in the order of their ids as given, and how many of the ids were looked at: at least
@@ -30,6 +38,7 @@ class Matches:
             runs, count, units = self._runs.get_within(left, chunk)
             found |= runs
             self._budget.spend(units)
+            self._price = max(self._price, units / count)
             done += count
             if count < len(chunk):
                 break

@@ -125,6 +125,6 @@ class Parts:
         return self._search.ordering.key(after) >= self._search.ordering.key(self._top.ceiling)
 
     def _pause(self, passed: int, within: Position | None) -> Pause:
-        self._top.trim(self._bounds.carried)
+        self._top.trim(self._matches.carried)
         progress = PartsProgress(passed, within, tuple(self._top.held()), self._top.ceiling)
         return Pause(((cursor.RESUMED, progress.text()), *(self._search.after or ())))
