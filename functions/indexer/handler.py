@@ -28,6 +28,7 @@ def work(record: SQSRecord, lambda_context: LambdaContext) -> None:
         logger.info(early.message, extra={"message_id": record.message_id})
         raise
     except Exception:
+        # Told here: the processor says which message failed, and not why.
         logger.exception("a task failed and comes again", extra={"message_id": record.message_id})
         raise
 

@@ -1,5 +1,7 @@
 """Forms of MLflow's UI that several tests fill in; each returns the button that sends it."""
 
+import re
+
 from playwright.sync_api import Locator, Page
 
 
@@ -26,3 +28,14 @@ def to_stage(page: Page, stage: str) -> Locator:
     page.get_by_text("None", exact=True).first.click()
     page.get_by_role("menuitem").filter(has_text=stage).click()
     return page.get_by_role("dialog").get_by_role("button", name="OK")
+
+
+def run_tag(page: Page) -> Locator:
+    """On a run's page."""
+    page.get_by_role("button", name=re.compile("(Add|Edit) tags")).click()
+    form = page.get_by_role("dialog")
+    form.get_by_role("combobox").fill("team")
+    page.keyboard.press("Enter")
+    form.get_by_role("textbox", name="Value").fill("growth")
+    form.get_by_role("button", name="Add tag").click()
+    return form.get_by_role("button", name="Save tags")

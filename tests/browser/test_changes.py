@@ -8,7 +8,7 @@ from typing import Any
 from playwright.sync_api import Page, Response, expect
 
 from tests.browser.conftest import Logged, Site
-from tests.browser.forms import new_experiment, new_tag, to_stage
+from tests.browser.forms import new_experiment, new_tag, run_tag, to_stage
 
 API = "/api/2.0/mlflow/"
 
@@ -54,14 +54,9 @@ def test_a_run_is_renamed_described_tagged_deleted_and_restored(site: Site, logg
         page.get_by_role("button", name="Save").click()
     expect(page.get_by_text("learned", exact=True)).to_have_css("font-weight", "700")
 
-    page.get_by_role("button", name=re.compile("(Add|Edit) tags")).click()
-    form = page.get_by_role("dialog")
-    form.get_by_role("combobox").fill("team")
-    page.keyboard.press("Enter")
-    form.get_by_role("textbox", name="Value").fill("growth")
-    form.get_by_role("button", name="Add tag").click()
+    save, form = run_tag(page), page.get_by_role("dialog")
     with saved(page, "runs/set-tag"):
-        form.get_by_role("button", name="Save tags").click()
+        save.click()
     expect(form).to_be_hidden()
     expect(page.get_by_role("status", name="team")).to_have_text("team: growth")
 

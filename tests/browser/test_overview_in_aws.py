@@ -41,7 +41,7 @@ def test_who_may_see_everything_is_not_told_to_ask_for_it(
     page.goto(f"{front.uri}/ui/cairn")
     expect(page.locator("#with-me-empty")).to_have_text("Nothing needs to be: you may see everything here.")
     expect(page.locator("#by-me-empty")).to_have_text("Who manages this tracking server shares from it.")
-    expect(page.locator("#caller")).to_have_text(re.compile(r"role/Train \(this session: READ at most\)$"))
+    expect(page.locator("#caller")).to_have_text(re.compile(r"role/Train \(READ at most\)$"))
     page.get_by_role("link", name="Sign out").click()
     expect(page.locator("#who")).to_have_text(re.compile(r"role/Train \(READ at most\)$"))
 

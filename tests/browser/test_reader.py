@@ -16,7 +16,7 @@ from cairn.storage.meter import Meter
 from cairn.storage.sqlite import SqliteTable
 from tests.access.worlds import OWNER, As, World, named, prefixed
 from tests.browser.conftest import Site
-from tests.browser.forms import new_experiment, new_tag, to_stage
+from tests.browser.forms import new_experiment, new_tag, run_tag, to_stage
 from tests.browser.signed_in import BrowserFront, address, browser_front, signed_in
 
 GUEST = "123456789012"
@@ -225,14 +225,9 @@ def test_a_readers_changes_of_runs_are_refused_in_words(
         page.get_by_role("button", name="Save").click()
     page.get_by_role("button", name="Cancel").click()
 
-    page.get_by_role("button", name=re.compile("(Add|Edit) tags")).click()
-    form = page.get_by_role("dialog")
-    form.get_by_role("combobox").fill("team")
-    page.keyboard.press("Enter")
-    form.get_by_role("textbox", name="Value").fill("growth")
-    form.get_by_role("button", name="Add tag").click()
+    save, form = run_tag(page), page.get_by_role("dialog")
     with tries.refused("runs/set-tag", f"runs:log {on} needs WRITE; {HAS_READ}"):
-        form.get_by_role("button", name="Save tags").click()
+        save.click()
     form.get_by_role("button", name="Cancel").click()
 
     menu.click()

@@ -32,7 +32,7 @@ class Happening:
     @property
     def resources(self) -> list[str]:
         """What it is about, for the rules of those who listen to one entity alone."""
-        raise NotImplementedError
+        raise NotImplementedError  # each type says; a happening of none is never made
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -68,9 +68,9 @@ function emptyFor(caller) {
   return caller.everything === "MANAGE" ? texts : { ...texts, ...EMPTY.reader };
 }
 
-// A session may be bounded below what its principal may.
+// Who is signed in may be bounded below what the principal may.
 function bounded(caller) {
-  return caller.ceiling === "MANAGE" ? caller.principal : `${caller.principal} (this session: ${caller.ceiling} at most)`;
+  return caller.ceiling === "MANAGE" ? caller.principal : `${caller.principal} (${caller.ceiling} at most)`;
 }
 
 function show(overview) {
